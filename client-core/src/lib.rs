@@ -1,0 +1,1 @@
+//! A wallet for federated e-cash, on any platform.

@@ -1,0 +1,1 @@
+//! What guardians and wallets of a federation agree on.

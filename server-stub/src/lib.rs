@@ -1,0 +1,1 @@
+//! One guardian of a federation.
