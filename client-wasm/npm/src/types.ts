@@ -1,0 +1,204 @@
+/**
+ * The plain data that crosses the public API.
+ *
+ * Amounts are `bigint` and carry their unit in the name. Times are milliseconds since 1970 (`timeMs`) or
+ * spans in milliseconds (`…Ms`). Everything here survives a structured clone, so it can be posted between
+ * windows and workers or kept in a framework's store as it is.
+ */
+
+import type { RekindleErrorCode } from './errors.js';
+
+/** Where the wallet's worker and wasm file come from, when the bundler's own answer will not do. */
+export interface HostOptions {
+  /** The module worker's script. Default: `worker.js` beside this package's entry file. */
+  workerUrl?: string | URL | undefined;
+  /** The wasm file. Default: the one the worker finds beside its own glue code. */
+  wasmUrl?: string | URL | undefined;
+}
+
+/** Ends the wait. The promise rejects with the code `aborted`; what is already stored stays stored. */
+export interface Abortable {
+  /** Aborting it rejects the call at once and stops its work at the next safe point. */
+  signal?: AbortSignal | undefined;
+}
+
+/** Which wallet of this browser profile is meant. */
+export interface WalletOptions extends HostOptions, Abortable {
+  /** 1 to 64 letters, digits, `-` or `_`. One database per name. Default: `default`. */
+  name?: string | undefined;
+}
+
+/** What {@link Wallet.recover} needs. */
+export interface RecoverOptions extends WalletOptions {
+  /** The twelve seed words, as one string or one by one. Case and surrounding space do not matter. */
+  words: string | readonly string[];
+  /** An invite code of the federation that issued the money. */
+  invite: string;
+  /** Called several times a second while recovery runs, from the first moment on. */
+  onProgress?: ((progress: RecoveryProgress) => void) | undefined;
+}
+
+/** One of the servers that run the federation together. */
+export interface Guardian {
+  /** Its number in the federation, from 0. */
+  id: number;
+  /** Its name for people. */
+  name: string;
+  /** Base URL of its API. */
+  url: string;
+}
+
+/** The federation a wallet has joined. */
+export interface FederationInfo {
+  /** Hash of the federation's configuration, as 64 hexadecimal digits. */
+  federationId: string;
+  /** Its name for people. */
+  name: string;
+  /** All guardians, ordered by id. */
+  guardians: Guardian[];
+  /** Name of the unit that amounts are counted in, for display. */
+  unit: string;
+}
+
+/** What the wallet holds. The three parts never overlap. */
+export interface Balance {
+  /** Notes in hand, ready to send. */
+  spendableSats: bigint;
+  /** On its way in: submitted to the federation, not yet confirmed. */
+  pendingSats: bigint;
+  /** Out as tokens that nobody has redeemed yet; can be reclaimed. */
+  outstandingSats: bigint;
+}
+
+/** A token ready to be handed to somebody. Whoever redeems it first has the money. */
+export interface SentToken {
+  /** The token. As good as cash: show it only to its receiver. */
+  token: string;
+  /** Its worth. */
+  amountSats: bigint;
+  /** The operation to follow in the history, and to reclaim. */
+  operationId: string;
+}
+
+/** The outcome of an operation that brought money in. */
+export interface Received {
+  /** What was added to the balance. */
+  amountSats: bigint;
+  /** The operation in the history. */
+  operationId: string;
+}
+
+/** A sent token that nobody has redeemed yet. */
+export interface OutstandingToken {
+  /** The send operation. */
+  operationId: string;
+  /** Its worth. */
+  amountSats: bigint;
+  /** The token's text. */
+  token?: string | undefined;
+  /** When it was sent, milliseconds since 1970. */
+  timeMs: number;
+}
+
+/** What an operation did. */
+export type OperationKind = 'deposit' | 'send' | 'redeem' | 'reclaim' | 'withdrawal';
+
+/**
+ * How far an operation is.
+ *
+ * - `pending`: stored and submitted, not yet confirmed by a signed session
+ * - `outstanding`: a sent token that nobody has redeemed yet
+ * - `settled`: final
+ * - `reclaimed`: a sent token whose money was taken back
+ * - `failed`: final, and without effect on the balance
+ */
+export type OperationStatus = 'pending' | 'outstanding' | 'settled' | 'reclaimed' | 'failed';
+
+/** One line of the wallet's history. */
+export interface Operation {
+  /** Stable, also across recoveries. */
+  operationId: string;
+  /** What it did. */
+  kind: OperationKind;
+  /** How much it moved; always positive, the kind tells the direction. */
+  amountSats: bigint;
+  /** When it happened, milliseconds since 1970: consensus time once confirmed, local time before. */
+  timeMs: number;
+  /** How far it is. */
+  status: OperationStatus;
+}
+
+/** Pages through the history, newest first. */
+export interface HistoryOptions extends Abortable {
+  /** At most this many, 1 to 1000. Default: 100. */
+  limit?: number | undefined;
+  /** Only operations older than this one. */
+  before?: string | undefined;
+}
+
+/**
+ * Where a recovery stands.
+ *
+ * - `running`: sessions are being fetched and verified
+ * - `waiting`: no guardian can serve the next sessions just now; tried again by itself
+ * - `paused`: stopped by {@link Wallet.pauseRecovery}
+ * - `finalizing`: all sessions are read, the notes found are being completed
+ * - `failed`: stopped by `error`; {@link Wallet.resumeRecovery} tries again when it is retryable
+ * - `done`: the wallet is whole
+ */
+export type RecoveryState = 'running' | 'waiting' | 'paused' | 'finalizing' | 'failed' | 'done';
+
+/** Progress of a recovery. It never goes back, also across restarts. */
+export interface RecoveryProgress {
+  /** Where it stands. */
+  state: RecoveryState;
+  /** Sessions read and verified. */
+  sessionsDone: number;
+  /** Sessions there are; may grow, since the federation keeps running. */
+  sessionsTotal: number;
+  /** Bytes of history processed. */
+  bytes: number;
+  /** Current speed. 0 when not running. */
+  sessionsPerSecond: number;
+  /** Estimated time left. Absent until it can be trusted. */
+  timeLeftMs?: number | undefined;
+  /** Guardians that served history lately, by id. */
+  guardiansInUse: number[];
+  /** What was found so far. */
+  found: RecoveryFindings;
+  /** In state `waiting`: when the next attempt is made, milliseconds since 1970. */
+  nextAttemptMs?: number | undefined;
+  /** In states `waiting` and `failed`: what stands in the way. */
+  error?: RecoveryFault | undefined;
+}
+
+/** What a recovery has found so far; provisional until it is done. */
+export interface RecoveryFindings {
+  /** Unspent notes. */
+  notes: number;
+  /** Their worth. */
+  amountSats: bigint;
+  /** Lines of history. */
+  operations: number;
+}
+
+/** Why a recovery waits or has failed. */
+export interface RecoveryFault {
+  /** Stable code. */
+  code: RekindleErrorCode;
+  /** A sentence for people. */
+  message: string;
+  /** Whether trying again can help. */
+  retryable: boolean;
+}
+
+/** What a wallet tells its listeners. */
+export interface WalletEvents {
+  /** Balance, history, outstanding tokens or federation may have changed; ask for what you show. */
+  change: undefined;
+  /** Recovery moved on. */
+  recovery: RecoveryProgress;
+}
+
+/** Ends a subscription. Calling it again does nothing. */
+export type Canceller = () => void;
