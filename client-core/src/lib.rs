@@ -1,1 +1,16 @@
 //! A wallet for federated e-cash, on any platform.
+//!
+//! Nothing here knows a browser, a database or an async runtime. What the wallet needs from the
+//! outside enters through the three traits of [`platform`]: a [`platform::Store`] that keeps
+//! key-value pairs, a [`platform::Transport`] that carries one request to one guardian, and a
+//! [`platform::Runtime`] that tells the time, sleeps and gives randomness. All of them are
+//! single-threaded (`?Send`), because a browser tab is.
+//!
+//! Decisions are made by state machines that do no I/O ([x strategies, the
+//! schedule of the session stream); a thin asynchronous shell feeds them and does what they say.
+
+pub mod platform;
+pub mod store;
+
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;

@@ -1,0 +1,99 @@
+//! A store that lives as long as the process: for tests, benches and throw-away wallets.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::rc::Rc;
+
+use async_trait::async_trait;
+
+use crate::platform::{Batch, KeyValue, Operation, Scan, Store, StoreError};
+
+/// A store in memory. Clones share their content, which stands in for reopening a database.
+#[derive(Clone, Default)]
+pub struct MemoryStore {
+    entries: Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The number of keys.
+    pub fn len(&self) -> usize {
+        self.entries.borrow().len()
+    }
+
+    /// Whether there is no key.
+    pub fn is_empty(&self) -> bool {
+        self.entries.borrow().is_empty()
+    }
+}
+
+#[async_trait(?Send)]
+impl Store for MemoryStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(self.entries.borrow().get(key).cloned())
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+        let entries = self.entries.borrow();
+        Ok(entries
+            .range::<[u8], _>((Bound::Included(scan.lower()), Bound::Unbounded))
+            .take_while(|(key, _)| key.starts_with(&scan.prefix))
+            .take(scan.limit.unwrap_or(usize::MAX))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect())
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let mut entries = self.entries.borrow_mut();
+        for operation in batch.into_operations() {
+            match operation {
+                Operation::Put { key, value } => {
+                    entries.insert(key, value);
+                }
+                Operation::Delete { key } => {
+                    entries.remove(&key);
+                }
+                Operation::DeletePrefix { prefix } => {
+                    entries.retain(|key, _| !key.starts_with(&prefix));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+    use std::rc::Rc;
+
+    use async_trait::async_trait;
+
+    use super::MemoryStore;
+    use crate::platform::Store;
+    use crate::testing::store::{StoreFixture, store_conformance};
+
+    #[derive(Default)]
+    struct MemoryFixture {
+        stores: RefCell<HashMap<String, MemoryStore>>,
+    }
+
+    #[async_trait(?Send)]
+    impl StoreFixture for MemoryFixture {
+        async fn open(&self, name: &str) -> Rc<dyn Store> {
+            let mut stores = self.stores.borrow_mut();
+            Rc::new(stores.entry(name.to_owned()).or_default().clone())
+        }
+    }
+
+    #[test]
+    fn passes_the_conformance_suite() {
+        futures::executor::block_on(store_conformance(&MemoryFixture::default()));
+    }
+}

@@ -1,0 +1,5 @@
+//! Stores that need no platform.
+
+mod memory;
+
+pub use memory::MemoryStore;

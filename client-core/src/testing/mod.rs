@@ -1,0 +1,7 @@
+//! What every platform must do, as suites that any implementation can be run through.
+//!
+//! The suites are plain async functions that panic on the first broken promise, so that they run
+//! under any test harness: natively, and in a browser's worker.
+
+pub mod runtime;
+pub mod store;
