@@ -1,0 +1,19 @@
+//! Threshold BLS signatures on BLS12-381, with public keys in G1 and signatures in G2.
+//!
+//! Keys, shares, combination and verification are `threshold_crypto`'s. Messages become points by RFC 9380
+//! (suite `BLS12381G2_XMD:SHA-256_SSWU_RO_`), so that any BLS library can check a combined signature.
+//! `threshold_crypto` accepts the identity as a key and as a signature, and such a pair verifies anything:
+//! every point that enters through this module is refused if it is the identity or outside the subgroup.
+
+mod blinding;
+mod keys;
+mod points;
+
+pub use blinding::{BlindingFactor, blind, unblind};
+pub use keys::{KeySet, MAX_GUARDIANS, PublicKey, SecretShare, combine};
+pub use points::{BlsError, Message, check_g2};
+
+/// Domain separation tag of session signatures (RFC 9380, section 3.1).
+pub const SESSION_DST: &[u8] = b"REKINDLE-SESSION-V01-BLS12381G2_XMD:SHA-256_SSWU_RO_";
+/// Domain separation tag of notes.
+pub const NOTE_DST: &[u8] = b"REKINDLE-NOTE-V01-BLS12381G2_XMD:SHA-256_SSWU_RO_";

@@ -1,0 +1,220 @@
+//! Key sets, shares and their combination.
+
+use std::collections::BTreeMap;
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use serde::{Deserialize, Serialize};
+use threshold_crypto::{
+    Fr, FrRepr, PublicKeySet, SecretKeyShare, Signature, SignatureShare, ff::PrimeField, poly::Poly,
+};
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{BlsError, Message};
+use crate::{
+    bytes::{G1Bytes, G2Bytes},
+    encoding,
+};
+
+/// Most guardians of a federation.
+pub const MAX_GUARDIANS: usize = 100;
+
+/// First byte's flag for the identity in compressed encodings, the one point that decoding alone does not refuse.
+const IDENTITY_FLAG: u8 = 0x40;
+
+/// A checked public key: of a federation, of a denomination, or of one guardian's share of either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PublicKey(threshold_crypto::PublicKey);
+
+impl PublicKey {
+    /// Decodes and checks a key.
+    ///
+    /// # Errors
+    /// [`BlsError::NotAPoint`] for the identity and for anything outside the subgroup.
+    pub fn from_bytes(bytes: &G1Bytes) -> Result<Self, BlsError> {
+        if bytes.0[0] & IDENTITY_FLAG != 0 {
+            return Err(BlsError::NotAPoint);
+        }
+        threshold_crypto::PublicKey::from_bytes(bytes.0).map(Self).map_err(|_| BlsError::NotAPoint)
+    }
+
+    /// Whether `signature` is this key's on `message`: two pairings. Bytes that are no point are not valid.
+    pub fn verify(&self, message: &Message, signature: &G2Bytes) -> bool {
+        decode_signature(signature)
+            .is_ok_and(|signature| self.0.verify_g2(&signature, message.to_threshold_crypto()))
+    }
+}
+
+fn decode_signature(bytes: &G2Bytes) -> Result<Signature, BlsError> {
+    if bytes.0[0] & IDENTITY_FLAG != 0 {
+        return Err(BlsError::NotAPoint);
+    }
+    Signature::from_bytes(bytes.0).map_err(|_| BlsError::NotAPoint)
+}
+
+/// The public side of a threshold key: the key that combined signatures verify under, and each guardian's share of it.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+pub struct KeySet {
+    /// The key of combined signatures.
+    pub public_key: G1Bytes,
+    /// The key of each guardian's shares, by guardian id.
+    #[borsh(deserialize_with = "encoding::list::<MAX_GUARDIANS, _, _>")]
+    pub shares: Vec<G1Bytes>,
+}
+
+impl KeySet {
+    /// The checked key that combined signatures verify under.
+    ///
+    /// # Errors
+    /// [`BlsError::NotAPoint`].
+    pub fn public_key(&self) -> Result<PublicKey, BlsError> {
+        PublicKey::from_bytes(&self.public_key)
+    }
+
+    /// The checked key that guardian `id`'s shares verify under.
+    ///
+    /// # Errors
+    /// [`BlsError::NoSuchGuardian`], [`BlsError::NotAPoint`].
+    pub fn share_key(&self, id: u16) -> Result<PublicKey, BlsError> {
+        PublicKey::from_bytes(self.shares.get(usize::from(id)).ok_or(BlsError::NoSuchGuardian)?)
+    }
+
+    /// Deals a fresh key among `guardians` so that any `threshold` + 1 of them can sign, as a trusted dealer.
+    pub fn deal<R: rand::RngCore>(threshold: usize, guardians: u16, rng: &mut R) -> (Self, Vec<SecretShare>) {
+        let polynomial = Poly::random(threshold, rng);
+        let shares: Vec<SecretShare> =
+            (0..u64::from(guardians)).map(|id| SecretShare::new(polynomial.evaluate(id + 1))).collect();
+        let keys = Self {
+            public_key: G1Bytes(PublicKeySet::from(polynomial.commitment()).public_key().to_bytes()),
+            shares: shares.iter().map(SecretShare::public_key).collect(),
+        };
+        (keys, shares)
+    }
+}
+
+/// Combines signature shares of distinct guardians into the one signature that any threshold + 1 of them make.
+///
+/// Shares must have been verified: a wrong one gives a wrong signature, not an error.
+///
+/// # Errors
+/// [`BlsError::TooFewShares`] for `threshold` shares or fewer, [`BlsError::NotAPoint`].
+pub fn combine(threshold: usize, shares: &BTreeMap<u16, G2Bytes>) -> Result<G2Bytes, BlsError> {
+    let shares: Vec<(u64, SignatureShare)> = shares
+        .iter()
+        .map(|(id, share)| Ok((u64::from(*id), SignatureShare(decode_signature(share)?))))
+        .collect::<Result<_, BlsError>>()?;
+    // Combination asks a key set for nothing but its threshold, so any polynomial of that degree serves.
+    let degree = PublicKeySet::from(Poly::monomial(threshold).commitment());
+    let signature = degree
+        .combine_signatures(shares.iter().map(|(id, share)| (*id, share)))
+        .map_err(|_| BlsError::TooFewShares)?;
+    Ok(G2Bytes(signature.to_bytes()))
+}
+
+/// One guardian's secret share of a threshold key. Erased when dropped; it has no `Debug`.
+#[derive(Clone)]
+pub struct SecretShare {
+    bytes: Zeroizing<[u8; 32]>,
+    key: SecretKeyShare,
+}
+
+impl SecretShare {
+    fn new(mut scalar: Fr) -> Self {
+        let mut limbs = scalar.into_repr().0;
+        let mut bytes = Zeroizing::new([0; 32]);
+        for (limb, chunk) in limbs.iter().zip(bytes.rchunks_exact_mut(8)) {
+            chunk.copy_from_slice(&limb.to_be_bytes());
+        }
+        limbs.zeroize();
+        Self { bytes, key: SecretKeyShare::from_mut(&mut scalar) }
+    }
+
+    /// The share with this scalar, 32 bytes, big endian.
+    ///
+    /// # Errors
+    /// [`BlsError::NotAScalar`] for zero and for numbers not below the order of the group.
+    pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BlsError> {
+        let mut limbs = [0; 4];
+        for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks_exact(8)) {
+            *limb = chunk.iter().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
+        }
+        let scalar = Fr::from_repr(FrRepr(limbs)).map_err(|_| BlsError::NotAScalar)?;
+        let nonzero = limbs != [0; 4];
+        limbs.zeroize();
+        if nonzero { Ok(Self::new(scalar)) } else { Err(BlsError::NotAScalar) }
+    }
+
+    /// The scalar, 32 bytes, big endian: for storage and for other libraries' keys only.
+    pub fn to_bytes(&self) -> &Zeroizing<[u8; 32]> {
+        &self.bytes
+    }
+
+    /// The key that this share's signatures verify under.
+    pub fn public_key(&self) -> G1Bytes {
+        G1Bytes(self.key.public_key_share().to_bytes())
+    }
+
+    /// Signs a point. A [`Message`] is never the identity, which would make the share a public constant.
+    pub fn sign(&self, message: &Message) -> G2Bytes {
+        G2Bytes(self.key.sign_g2(message.to_threshold_crypto()).to_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bls::SESSION_DST;
+    use rand::SeedableRng;
+
+    fn rng() -> rand::rngs::StdRng {
+        rand::rngs::StdRng::seed_from_u64(1)
+    }
+
+    #[test]
+    fn any_threshold_plus_one_shares_make_the_same_signature() {
+        let (keys, secrets) = KeySet::deal(1, 4, &mut rng());
+        let message = Message::hash(b"session", SESSION_DST);
+        let shares: BTreeMap<u16, G2Bytes> =
+            (0..4).zip(&secrets).map(|(id, key)| (id, key.sign(&message))).collect();
+        for (id, share) in &shares {
+            assert!(keys.share_key(*id).unwrap().verify(&message, share));
+            assert!(!keys.share_key((id + 1) % 4).unwrap().verify(&message, share));
+        }
+        let of = |ids: [u16; 2]| combine(1, &ids.into_iter().map(|id| (id, shares[&id])).collect()).unwrap();
+        let signature = of([0, 1]);
+        assert_eq!(signature, of([2, 3]));
+        let key = keys.public_key().unwrap();
+        assert!(key.verify(&message, &signature));
+        assert!(!key.verify(&Message::hash(b"other", SESSION_DST), &signature));
+        let one = shares.into_iter().take(1).collect();
+        assert_eq!(combine(1, &one), Err(BlsError::TooFewShares));
+    }
+
+    #[test]
+    fn identities_verify_nothing() {
+        let mut identity = [0; 48];
+        identity[0] = 0xc0;
+        assert_eq!(PublicKey::from_bytes(&G1Bytes(identity)), Err(BlsError::NotAPoint));
+        let (keys, _) = KeySet::deal(0, 1, &mut rng());
+        let mut identity = [0; 96];
+        identity[0] = 0xc0;
+        let message = Message::hash(b"m", SESSION_DST);
+        assert!(!keys.public_key().unwrap().verify(&message, &G2Bytes(identity)));
+    }
+
+    #[test]
+    fn keys_are_real_curve_points() {
+        // threshold_crypto's mock feature would make public keys 4 bytes; unification must never switch it on.
+        assert_eq!(threshold_crypto::PK_SIZE, 48);
+    }
+
+    #[test]
+    fn secret_shares_round_trip() {
+        let (keys, secrets) = KeySet::deal(1, 4, &mut rng());
+        for (id, secret) in (0..4).zip(&secrets) {
+            let again = SecretShare::from_bytes(secret.to_bytes()).unwrap();
+            assert_eq!(again.public_key(), keys.shares[id]);
+        }
+        assert!(SecretShare::from_bytes(&[0xff; 32]).is_err());
+        assert!(SecretShare::from_bytes(&[0; 32]).is_err());
+    }
+}

@@ -1,0 +1,160 @@
+//! The canonical binary encoding: [borsh](https://borsh.io), with every length bounded.
+//!
+//! One value has one encoding and a decoder refuses everything else, trailing bytes included, so that a hash
+//! of an encoding is a hash of the value. A variable length is checked against its limit before anything is
+//! allocated, and memory grows only as bytes arrive: no input makes a decoder allocate more than a small
+//! multiple of its own size.
+
+use borsh::{
+    BorshDeserialize, BorshSerialize,
+    io::{Error, ErrorKind, Read},
+};
+
+/// Bytes that are no canonical encoding of the expected type.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a canonical encoding of {expected}: {reason}")]
+pub struct DecodeError {
+    /// The type that was expected.
+    pub expected: &'static str,
+    /// What is wrong, for people.
+    pub reason: String,
+}
+
+/// Encoding to and from canonical bytes, for every type that borsh can encode.
+pub trait Canonical: BorshSerialize + BorshDeserialize {
+    /// The one encoding of this value.
+    fn to_bytes(&self) -> Vec<u8> {
+        borsh::to_vec(self).expect("writing to memory fails only past 2^32 entries, above every limit here")
+    }
+
+    /// Reads a value that takes up all of `bytes`.
+    ///
+    /// # Errors
+    /// [`DecodeError`] for anything but the canonical encoding of exactly one value.
+    fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
+        borsh::from_slice(bytes).map_err(|error| DecodeError::new::<Self>(&error))
+    }
+}
+
+impl<T: BorshSerialize + BorshDeserialize> Canonical for T {}
+
+impl DecodeError {
+    pub(crate) fn new<T: ?Sized>(reason: &impl ToString) -> Self {
+        Self { expected: short_type_name::<T>(), reason: reason.to_string() }
+    }
+}
+
+fn short_type_name<T: ?Sized>() -> &'static str {
+    let name = core::any::type_name::<T>();
+    name.rsplit("::").next().unwrap_or(name)
+}
+
+fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {
+    let len = u32::deserialize_reader(reader)? as usize;
+    if len > max {
+        return Err(Error::new(ErrorKind::InvalidData, format!("length {len} is above the limit of {max}")));
+    }
+    Ok(len)
+}
+
+/// For `#[borsh(deserialize_with)]`: a list of at most `MAX` values.
+pub(crate) fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<Vec<T>, Error> {
+    // What is reserved before the first value has arrived.
+    const RESERVED_BYTES: usize = 1024;
+    let len = read_length(reader, MAX)?;
+    let mut values = Vec::with_capacity(len.min(RESERVED_BYTES / size_of::<T>().max(1)));
+    for _ in 0..len {
+        values.push(T::deserialize_reader(reader)?);
+    }
+    Ok(values)
+}
+
+/// For `#[borsh(deserialize_with)]`: a byte string of at most `MAX` bytes.
+pub(crate) fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
+    let len = read_length(reader, MAX)?;
+    let mut bytes = Vec::new();
+    if reader.take(len as u64).read_to_end(&mut bytes)? < len {
+        return Err(Error::new(ErrorKind::UnexpectedEof, "a byte string ends early"));
+    }
+    Ok(bytes)
+}
+
+/// For `#[borsh(deserialize_with)]`: UTF-8 text of at most `MAX` bytes.
+pub(crate) fn text<const MAX: usize, R: Read>(reader: &mut R) -> Result<String, Error> {
+    String::from_utf8(bytes::<MAX, R>(reader)?).map_err(|error| Error::new(ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+pub(crate) mod testing {
+    use super::Canonical;
+    use proptest::prelude::*;
+
+    /// Asserts that a value round-trips through its encoding and that the encoding is strict at both ends.
+    pub fn assert_round_trip<T: Canonical + PartialEq + core::fmt::Debug>(value: &T) {
+        let bytes = value.to_bytes();
+        assert_eq!(&T::from_bytes(&bytes).unwrap(), value);
+        let mut longer = bytes.clone();
+        longer.push(0);
+        assert!(T::from_bytes(&longer).is_err(), "trailing bytes must be refused");
+        if let Some((_, shorter)) = bytes.split_last() {
+            assert!(T::from_bytes(shorter).is_err(), "a cut encoding must be refused");
+        }
+    }
+
+    /// Asserts that decoding never panics and accepts nothing but canonical bytes.
+    pub fn assert_strict<T: Canonical>(bytes: &[u8]) {
+        if let Ok(value) = T::from_bytes(bytes) {
+            assert_eq!(value.to_bytes(), bytes, "only the canonical encoding may decode");
+        }
+    }
+
+    /// Arbitrary bytes, and encodings of `T` with a few bytes changed.
+    pub fn hostile_bytes<T: Canonical + core::fmt::Debug + 'static>(
+        valid: impl Strategy<Value = T> + 'static,
+    ) -> BoxedStrategy<Vec<u8>> {
+        let mutated = (valid, proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4))
+            .prop_map(|(value, changes)| {
+                let mut bytes = value.to_bytes();
+                for (at, byte) in changes {
+                    if !bytes.is_empty() {
+                        let at = at.index(bytes.len());
+                        bytes[at] = byte;
+                    }
+                }
+                bytes
+            });
+        prop_oneof![proptest::collection::vec(any::<u8>(), 0..512), mutated].boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, PartialEq, BorshSerialize, BorshDeserialize)]
+    struct Sample {
+        #[borsh(deserialize_with = "list::<3, _, _>")]
+        numbers: Vec<u64>,
+        #[borsh(deserialize_with = "text::<4, _>")]
+        name: String,
+    }
+
+    #[test]
+    fn limits_hold() {
+        testing::assert_round_trip(&Sample { numbers: vec![1, 2, 3], name: "four".into() });
+        for too_long in [
+            Sample { numbers: vec![0; 4], name: String::new() },
+            Sample { numbers: vec![], name: "fives".into() },
+        ] {
+            let error = Sample::from_bytes(&too_long.to_bytes()).unwrap_err();
+            assert!(error.reason.contains("above the limit"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_claimed_length_allocates_nothing() {
+        // 3 numbers announced, none there: the error comes before memory does.
+        assert!(Sample::from_bytes(&[3, 0, 0, 0]).is_err());
+        assert!(Vec::<u8>::from_bytes(&[0xff, 0xff, 0xff, 0xff]).is_err());
+    }
+}

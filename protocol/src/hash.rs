@@ -1,0 +1,91 @@
+//! BLAKE3 in derive-key mode, one context string for each use, so that no hash can be mistaken for another.
+
+use crate::bytes::Hash;
+
+/// What a hash is for. Each use has its own context string and therefore its own hash function.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Context {
+    /// A client config, giving the federation id.
+    Federation,
+    /// All bytes of a transaction, giving its id.
+    Transaction,
+    /// What a transaction's spend signatures sign.
+    SpendDigest,
+    /// What a memo is authenticated with: the transaction without memo and signatures.
+    MemoDigest,
+    /// A leaf of the Merkle tree over a session's items.
+    MerkleLeaf,
+    /// An inner node of that tree.
+    MerkleNode,
+    /// A session header.
+    SessionHeader,
+    /// The running hash over the recovery entries.
+    RecoveryChain,
+    /// The truncated hash of something spent, for the recovery index.
+    SpentNonce,
+    /// An answer that a guardian attests.
+    Answer,
+    /// A guardian's announcement of its URL.
+    UrlAnnouncement,
+    /// A batch of consensus.
+    Batch,
+    /// The root secret of a seed.
+    SeedRoot,
+    /// A wallet's secret within one federation.
+    WalletSecret,
+    /// A wallet's view key.
+    ViewKey,
+    /// The key that seals one memo.
+    MemoKey,
+    /// The secrets of one output.
+    OutputSecret,
+}
+
+impl Context {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Federation => "rekindle 2026-11 federation id",
+            Self::Transaction => "rekindle 2026-11 transaction id",
+            Self::SpendDigest => "rekindle 2026-11 spend digest",
+            Self::MemoDigest => "rekindle 2026-11 memo digest",
+            Self::MerkleLeaf => "rekindle 2026-11 merkle leaf",
+            Self::MerkleNode => "rekindle 2026-11 merkle node",
+            Self::SessionHeader => "rekindle 2026-11 session header",
+            Self::RecoveryChain => "rekindle 2026-11 recovery chain",
+            Self::SpentNonce => "rekindle 2026-11 spent nonce",
+            Self::Answer => "rekindle 2026-11 guardian answer",
+            Self::UrlAnnouncement => "rekindle 2026-11 url announcement",
+            Self::Batch => "rekindle 2026-11 consensus batch",
+            Self::SeedRoot => "rekindle 2026-11 seed root",
+            Self::WalletSecret => "rekindle 2026-11 wallet secret",
+            Self::ViewKey => "rekindle 2026-11 view key",
+            Self::MemoKey => "rekindle 2026-11 memo key",
+            Self::OutputSecret => "rekindle 2026-11 output secret",
+        }
+    }
+
+    /// A hasher for this use.
+    pub fn hasher(self) -> blake3::Hasher {
+        blake3::Hasher::new_derive_key(self.as_str())
+    }
+
+    /// Hashes the concatenation of `parts`. Callers keep it unambiguous: all parts but the last have a fixed length.
+    pub fn hash(self, parts: &[&[u8]]) -> Hash {
+        let mut hasher = self.hasher();
+        for part in parts {
+            hasher.update(part);
+        }
+        Hash(hasher.finalize().into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn contexts_separate() {
+        assert_ne!(Context::Transaction.hash(&[b"x"]), Context::SpendDigest.hash(&[b"x"]));
+        assert_eq!(Context::Batch.hash(&[b"ab", b"c"]), Context::Batch.hash(&[b"abc"]));
+    }
+}
