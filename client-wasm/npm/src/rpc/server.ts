@@ -1,0 +1,161 @@
+/**
+ * The worker's end of the conversation: loads the engine once, runs calls side by side, answers each
+ * exactly once, and passes on what open wallets report.
+ */
+
+import { RekindleError } from '../errors.js';
+import { isCrash, toWire } from './wire-error.js';
+import type { Engine, EngineListener, EngineWallet } from './engine.js';
+import type { EngineCalls, Request, Response, WalletHandle, WalletMethod } from './messages.js';
+
+/** Where messages come from and go to: the worker's global scope. */
+export interface ServerPort {
+  postMessage(message: Response): void;
+  onmessage: ((event: MessageEvent<Request>) => void) | null;
+}
+
+/** Loads the engine, from the given wasm file or the default one. */
+export type LoadEngine = (wasmUrl: string | undefined) => Promise<Engine>;
+
+type Call = Extract<Request, { type: 'call' }>;
+
+/** What a call came to. */
+interface Outcome {
+  value: unknown;
+  /** Runs once the answer is on its way. */
+  announce?: () => void;
+}
+
+const walletMethods: Record<WalletMethod, true> = {
+  join: true,
+  federation: true,
+  balance: true,
+  depositAddress: true,
+  claimDeposits: true,
+  send: true,
+  redeem: true,
+  outstanding: true,
+  reclaim: true,
+  history: true,
+  seedWords: true,
+  recovery: true,
+  pauseRecovery: true,
+  resumeRecovery: true,
+  close: true,
+};
+
+/** Serves calls on `port` until the worker ends. */
+export function serve(port: ServerPort, load: LoadEngine): void {
+  const server = new Server(port, load);
+  port.onmessage = (event) => server.receive(event.data);
+}
+
+class Server {
+  readonly #port: ServerPort;
+  readonly #load: LoadEngine;
+  readonly #running = new Map<number, AbortController>();
+  readonly #wallets = new Map<WalletHandle, EngineWallet>();
+  #wasmUrl: string | undefined;
+  #engine: Promise<Engine> | undefined;
+  #nextHandle = 1;
+
+  constructor(port: ServerPort, load: LoadEngine) {
+    this.#port = port;
+    this.#load = load;
+  }
+
+  receive(message: Request): void {
+    switch (message.type) {
+      case 'init':
+        this.#wasmUrl = message.wasmUrl;
+        return;
+      case 'cancel':
+        return this.#running.get(message.id)?.abort();
+      case 'call':
+        void this.#answer(message);
+    }
+  }
+
+  async #answer(call: Call): Promise<void> {
+    const controller = new AbortController();
+    this.#running.set(call.id, controller);
+    try {
+      const { value, announce } = await this.#run(call, controller.signal);
+      this.#port.postMessage({ type: 'result', id: call.id, value });
+      announce?.();
+    } catch (error) {
+      if (isCrash(error)) this.#port.postMessage({ type: 'crashed', message: String(error) });
+      else this.#port.postMessage({ type: 'error', id: call.id, error: toWire(error) });
+    } finally {
+      this.#running.delete(call.id);
+    }
+  }
+
+  async #run(call: Call, signal: AbortSignal): Promise<Outcome> {
+    if (Object.hasOwn(walletMethods, call.method)) {
+      const wallet = this.#wallets.get(call.wallet ?? 0);
+      if (!wallet) throw new RekindleError('wallet_closed');
+      if (call.method === 'close') this.#wallets.delete(call.wallet ?? 0);
+      return { value: await wallet[call.method as WalletMethod](call.params as never, signal) };
+    }
+    const engine = await this.#loaded();
+    switch (call.method) {
+      case 'exists':
+        return { value: await engine.exists((call.params as EngineCalls['exists']['params']).name) };
+      case 'erase':
+        return { value: await engine.erase((call.params as EngineCalls['erase']['params']).name) };
+      case 'create': {
+        const { name } = call.params as EngineCalls['create']['params'];
+        return this.#keep((listener) => engine.create(name, listener, signal), signal);
+      }
+      case 'open': {
+        const { name } = call.params as EngineCalls['open']['params'];
+        return this.#keep((listener) => engine.open(name, listener, signal), signal);
+      }
+      case 'recover': {
+        const { name, words, invite } = call.params as EngineCalls['recover']['params'];
+        return this.#keep((listener) => engine.recover(name, words, invite, listener, signal), signal);
+      }
+      default:
+        throw new RekindleError('internal', 'The page and its worker are of different versions.');
+    }
+  }
+
+  /** Opens a wallet under a new handle. Reports wait until the page knows the handle. */
+  async #keep(open: (listener: EngineListener) => Promise<EngineWallet>, signal: AbortSignal): Promise<Outcome> {
+    const handle = this.#nextHandle++;
+    let known = false;
+    const early = new Map<Response['type'], Response>();
+    const post = (message: Response) => {
+      if (known) this.#port.postMessage(message);
+      else early.set(message.type, message);
+    };
+    const wallet = await open({
+      change: () => post({ type: 'change', wallet: handle }),
+      recovery: (progress) => post({ type: 'recovery', wallet: handle, progress }),
+    });
+    if (signal.aborted) {
+      await wallet.close({}, signal);
+      throw new RekindleError('aborted');
+    }
+    this.#wallets.set(handle, wallet);
+    const announce = () => {
+      known = true;
+      for (const message of early.values()) this.#port.postMessage(message);
+    };
+    return { value: handle, announce };
+  }
+
+  /** A load that failed is tried again with the next call. */
+  #loaded(): Promise<Engine> {
+    this.#engine ??= this.#load(this.#wasmUrl).catch((cause: unknown) => {
+      this.#engine = undefined;
+      const reason = cause instanceof Error ? ` (${cause.message})` : '';
+      throw new RekindleError('worker_failed', `The wallet’s wasm file could not be loaded${reason}.`, {
+        retryable: true,
+        cause,
+      });
+    });
+    return this.#engine;
+  }
+}
