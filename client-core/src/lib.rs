@@ -6,9 +6,11 @@
 //! [`platform::Runtime`] that tells the time, sleeps and gives randomness. All of them are
 //! single-threaded (`?Send`), because a browser tab is.
 //!
-//! Decisions are made by state machines that do no I/O ([x strategies, the
+//! Decisions are made by state machines that do no I/O ([`backoff`], [`federation::query`], the
 //! schedule of the session stream); a thin asynchronous shell feeds them and does what they say.
 
+pub mod backoff;
+pub mod federation;
 pub mod platform;
 pub mod store;
 

@@ -1,0 +1,3 @@
+//! Asking a federation.
+
+pub mod query;
