@@ -5,6 +5,7 @@ import { spawn } from 'node:child_process';
 import { Failure } from './failure.mjs';
 import { ticker } from './log.mjs';
 import { root } from './paths.mjs';
+import { beforeEnd } from './signals.mjs';
 
 const HOW_TO_GET = {
   cargo: 'install Rust from https://rustup.rs',
@@ -14,7 +15,11 @@ const HOW_TO_GET = {
 };
 
 function start(command, args, { cwd = root, env = {}, stdio }) {
-  return spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio });
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio });
+  const ended = beforeEnd(() => child.kill());
+  child.once('close', ended);
+  child.once('error', ended);
+  return child;
 }
 
 function explain(command, error) {
@@ -24,8 +29,20 @@ function explain(command, error) {
 }
 
 /**
+ * @typedef {object} RunOptions
+ * @property {string} [label] what to call it in messages
+ * @property {string} [cwd] its current directory; the repository's root by default
+ * @property {Record<string, string>} [env] variables besides this process's own
+ */
+
+/**
  * Runs a program with its output shown. On a terminal it writes there directly, so that its own
  * progress display works; otherwise its lines pass through, with a sign of life in silent times.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {RunOptions} options
+ * @returns {Promise<void>}
  */
 export function run(command, args, { label = command, ...options } = {}) {
   const direct = process.stdout.isTTY;
@@ -42,7 +59,13 @@ export function run(command, args, { label = command, ...options } = {}) {
   }).finally(() => life?.stop());
 }
 
-/** Runs a program silently and returns its exit code and what it wrote to stdout. */
+/**
+ * Runs a program silently and returns its exit code and what it wrote.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {RunOptions} options
+ */
 export function capture(command, args, options = {}) {
   const child = start(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';

@@ -89,8 +89,8 @@ export async function ensureWasmTarget() {
 /** Makes sure that the formatter and the linter are there. */
 export async function ensureRustComponents() {
   await ensureRust();
-  for (const [component, args] of [['rustfmt', ['fmt', '--version']], ['clippy', ['clippy', '--version']]]) {
-    if ((await capture('cargo', args)).code === 0) continue;
+  for (const [component, command] of [['rustfmt', 'fmt'], ['clippy', 'clippy']]) {
+    if ((await capture('cargo', [command, '--version'])).code === 0) continue;
     if (!(await hasRustup())) throw new Failure(`${component} is missing: install it with your Rust`);
     note(`adding the Rust component ${component}`);
     await run('rustup', ['component', 'add', component]);

@@ -1,0 +1,11 @@
+// `npm run build`: everything, optimised.
+
+import { buildAll } from './lib/build.mjs';
+import { main } from './lib/failure.mjs';
+import { duration, heading } from './lib/log.mjs';
+
+await main(async () => {
+  const started = Date.now();
+  await buildAll();
+  heading(`Built in ${duration(Date.now() - started)}`);
+});

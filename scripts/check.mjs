@@ -1,0 +1,48 @@
+// `npm run check`: formatting and lints, natively and for the browser, and the TypeScript check.
+
+import { main } from './lib/failure.mjs';
+import { ensureNpm, npmBin, packageOf, workspaces } from './lib/npm.mjs';
+import { at } from './lib/paths.mjs';
+import { run } from './lib/run.mjs';
+import { runSteps } from './lib/steps.mjs';
+import { ensureRustComponents, ensureWasmTarget } from './lib/toolchain.mjs';
+
+const DENY = ['--', '-D', 'warnings'];
+const TOOLS = 'Tools';
+
+async function tools() {
+  await ensureWasmTarget();
+  await ensureRustComponents();
+  await ensureNpm();
+}
+
+async function format() {
+  await run('cargo', ['fmt', '--all', '--check'], { label: 'rustfmt' });
+  await run('cargo', ['fmt', '--check', '--manifest-path', at('tools', 'Cargo.toml')], { label: 'rustfmt of tools' });
+}
+
+const clippy = () => run('cargo', ['clippy', '--workspace', '--all-targets', ...DENY], { label: 'clippy' });
+
+const clippyWasm = () =>
+  run('cargo', ['clippy', '-p', 'rekindle-wasm', '--all-targets', '--target', 'wasm32-unknown-unknown', ...DENY], { label: 'clippy for wasm32' });
+
+async function types() {
+  await run(`${npmBin}/tsc`, ['-p', at('scripts')], { label: 'type check of scripts' });
+  // Who imports the package needs its type declarations, which the compiler writes.
+  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'type declarations' });
+  for (const folder of workspaces()) {
+    if (!packageOf(folder).scripts?.check) continue;
+    await run('npm', ['run', '--silent', 'check', '--workspace', folder], { label: `type check of ${folder}` });
+  }
+}
+
+await main(async () => {
+  const passed = await runSteps([
+    { name: TOOLS, run: tools },
+    { name: 'Formatting', needs: [TOOLS], run: format },
+    { name: 'Type checks', needs: [TOOLS], run: types },
+    { name: 'Lints', needs: [TOOLS], run: clippy },
+    { name: 'Lints for the browser', needs: [TOOLS], run: clippyWasm },
+  ]);
+  process.exitCode = passed ? 0 : 1;
+});

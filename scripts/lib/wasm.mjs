@@ -1,0 +1,48 @@
+// The browser build of the wallet: compiled, bound to JavaScript, optimised, put where the npm
+// package expects it.
+
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { at, targetDir, toolsBin, toolsDir } from './paths.mjs';
+import { npmBin } from './npm.mjs';
+import { run } from './run.mjs';
+import { hashFiles, stamped, writeStamp } from './stamp.mjs';
+
+const CRATE = 'rekindle-wasm';
+const NAME = 'rekindle_wasm';
+const TARGET = 'wasm32-unknown-unknown';
+
+/** The Cargo profile of everything that runs in a browser. */
+export const wasmProfile = 'wasm-release';
+
+/** Where the glue code and the module go. */
+export const wasmOut = at('client-wasm', 'npm', 'dist', 'wasm');
+
+/** The optimised module. */
+export const wasmFile = join(wasmOut, `${NAME}_bg.wasm`);
+
+/** Compiles the wasm module and writes it with its glue code; skips what has not changed. */
+export async function buildWasm() {
+  await run('cargo', ['build', '-p', CRATE, '--lib', '--target', TARGET, '--profile', wasmProfile], { label: 'compiling the wasm module' });
+  const compiled = join(targetDir, TARGET, wasmProfile, `${NAME}.wasm`);
+  const hash = hashFiles([compiled, at('tools', 'Cargo.lock'), at('node_modules', 'binaryen', 'package.json'), at('scripts', 'lib', 'wasm.mjs')]);
+  const stamp = join(wasmOut, '.stamp');
+  if (stamped(stamp, hash) && existsSync(wasmFile)) return;
+
+  mkdirSync(toolsDir, { recursive: true });
+  const scratch = mkdtempSync(join(toolsDir, 'wasm-'));
+  try {
+    await run(join(toolsBin, 'wasm-bindgen'), ['--target', 'web', '--no-typescript', '--remove-name-section', '--out-name', NAME, '--out-dir', scratch, compiled], { label: 'wasm-bindgen' });
+    const bound = join(scratch, `${NAME}_bg.wasm`);
+    const small = join(scratch, 'optimised.wasm');
+    await run(join(npmBin, 'wasm-opt'), ['-Oz', '--strip-producers', '-o', small, bound], { label: 'wasm-opt' });
+    renameSync(small, bound);
+    // Replace all at once: a half-written pair of glue and module would not load.
+    rmSync(wasmOut, { recursive: true, force: true });
+    mkdirSync(wasmOut, { recursive: true });
+    for (const file of [`${NAME}.js`, `${NAME}_bg.wasm`]) copyFileSync(join(scratch, file), join(wasmOut, file));
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+  writeStamp(stamp, hash);
+}

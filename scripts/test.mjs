@@ -1,0 +1,58 @@
+// `npm test [-- PART ...]`: every test of every kind, or only the parts named: rust, wasm, unit,
+// browser.
+
+import { ensureBuildTools, buildGuardian, buildPackage, buildWeb } from './lib/build.mjs';
+import { ensureChromium } from './lib/chromium.mjs';
+import { Failure, main } from './lib/failure.mjs';
+import { packageOf, workspaces } from './lib/npm.mjs';
+import { run } from './lib/run.mjs';
+import { runSteps } from './lib/steps.mjs';
+import { runWasmTests } from './lib/wasm-tests.mjs';
+
+const BROWSER_TESTS = 'tests/browser';
+const TOOLS = 'Tools';
+const BUILD = 'Build for the browser tests';
+
+const rustTests = () => run('cargo', ['test', '--workspace'], { label: 'Rust tests' });
+
+async function unitTests() {
+  for (const folder of workspaces()) {
+    if (folder === BROWSER_TESTS || !packageOf(folder).scripts?.test) continue;
+    await run('npm', ['run', '--silent', 'test', '--workspace', folder], { label: `tests of ${folder}`, env: { CI: '1' } });
+  }
+}
+
+async function build() {
+  await buildPackage();
+  await buildWeb();
+  await buildGuardian();
+}
+
+async function browserTests() {
+  const { browser } = await ensureChromium();
+  await run('npm', ['run', '--silent', 'test', '--workspace', BROWSER_TESTS], { label: 'browser tests', env: { CHROMIUM: browser, CI: '1' } });
+}
+
+async function tools() {
+  await ensureBuildTools();
+  await ensureChromium();
+}
+
+const PARTS = {
+  rust: [{ name: 'Rust tests', needs: [TOOLS], run: rustTests }],
+  wasm: [{ name: 'Wallet tests in Chromium', needs: [TOOLS], run: runWasmTests }],
+  unit: [{ name: 'TypeScript tests', needs: [TOOLS], run: unitTests }],
+  browser: [
+    { name: BUILD, needs: [TOOLS], run: build },
+    { name: 'End to end in Chromium', needs: [TOOLS, BUILD], run: browserTests },
+  ],
+};
+
+await main(async () => {
+  const wanted = process.argv.slice(2);
+  const unknown = wanted.find((part) => !Object.hasOwn(PARTS, part));
+  if (unknown) throw new Failure(`no part "${unknown}"; there are ${Object.keys(PARTS).join(', ')}`);
+  const parts = wanted.length > 0 ? wanted : Object.keys(PARTS);
+  const passed = await runSteps([{ name: TOOLS, run: tools }, ...parts.flatMap((part) => PARTS[part])]);
+  process.exitCode = passed ? 0 : 1;
+});
