@@ -5,3 +5,4 @@
 
 pub mod runtime;
 pub mod store;
+pub mod transport;

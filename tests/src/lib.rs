@@ -1,1 +1,3 @@
 //! End-to-end tests and benches over the whole project.
+
+pub mod native;
