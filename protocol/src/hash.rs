@@ -27,8 +27,6 @@ pub enum Context {
     Answer,
     /// A guardian's announcement of its URL.
     UrlAnnouncement,
-    /// A batch of consensus.
-    Batch,
     /// The root secret of a seed.
     SeedRoot,
     /// A wallet's secret within one federation.
@@ -55,7 +53,6 @@ impl Context {
             Self::SpentNonce => "rekindle 2026-11 spent nonce",
             Self::Answer => "rekindle 2026-11 guardian answer",
             Self::UrlAnnouncement => "rekindle 2026-11 url announcement",
-            Self::Batch => "rekindle 2026-11 consensus batch",
             Self::SeedRoot => "rekindle 2026-11 seed root",
             Self::WalletSecret => "rekindle 2026-11 wallet secret",
             Self::ViewKey => "rekindle 2026-11 view key",
@@ -86,6 +83,6 @@ mod tests {
     #[test]
     fn contexts_separate() {
         assert_ne!(Context::Transaction.hash(&[b"x"]), Context::SpendDigest.hash(&[b"x"]));
-        assert_eq!(Context::Batch.hash(&[b"ab", b"c"]), Context::Batch.hash(&[b"abc"]));
+        assert_eq!(Context::Answer.hash(&[b"ab", b"c"]), Context::Answer.hash(&[b"abc"]));
     }
 }

@@ -1,0 +1,4 @@
+//! What the modules' parts of transactions and of the config hold.
+
+pub mod deposit;
+pub mod mint;
