@@ -38,7 +38,7 @@ impl SecretKey {
             .0
             .sign_raw(&digest.0, &[0; 32])
             .expect("signing fails only if the nonce hashes to zero, once in 2^256");
-        SchnorrSignature(signature.to_bytes().into())
+        SchnorrSignature(signature.to_bytes())
     }
 }
 

@@ -91,6 +91,7 @@ pub struct SignedSession {
 }
 
 /// What a guardian says of a session's number.
+#[allow(clippy::large_enum_variant, reason = "a short-lived answer, never held in bulk")]
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionStatus {
