@@ -167,6 +167,7 @@ class Session {
   async #settle(): Promise<void> {
     this.recovery = await this.#open.recovery();
     if (this.recovery && this.recovery.state !== 'done') {
+      this.federation = await this.#open.federation();
       this.phase = 'recovering';
       return;
     }
