@@ -1,1 +1,4 @@
-//! One guardian of a federation.
+//! One guardian of a federation: consensus, peer network, storage, modules and the session API.
+
+pub mod consensus;
+pub mod network;

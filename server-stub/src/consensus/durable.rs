@@ -1,0 +1,175 @@
+//! A [`Consensus`] that survives restarts.
+
+use std::collections::{BTreeMap, HashSet};
+
+use bytes::Bytes;
+
+use super::{Admission, Consensus, Effects, Fault, FaultKind, GuardianId, Record, WriteAheadLog};
+
+/// Most messages of one guardian for one epoch for each guardian of the federation. The protocol needs about 10
+/// and 6 more for each round of binary agreement, of which more than a dozen are as good as impossible.
+const MAX_MESSAGES_PER_PROPOSER: usize = 500;
+
+/// Writes every input to the log before the engine sees it, and drops what it has seen before.
+pub struct Durable<C, L> {
+    consensus: C,
+    log: L,
+    guardians: u16,
+    /// What was received for the current and future epochs.
+    seen: BTreeMap<u64, Seen>,
+}
+
+/// The messages received for one epoch.
+#[derive(Default)]
+struct Seen {
+    hashes: HashSet<blake3::Hash>,
+    counts: BTreeMap<GuardianId, usize>,
+}
+
+/// What became of a group of messages.
+#[derive(Debug)]
+pub struct Delivered {
+    /// What they caused.
+    pub effects: Effects,
+    /// For each entry of the group, how many of its messages are done with and may be acknowledged; the one after
+    /// is too early.
+    pub taken: Vec<usize>,
+}
+
+impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
+    /// Replays the log into a fresh engine, which must begin with the first epoch that was not released.
+    ///
+    /// The effects are those of the whole log: batches that were applied before come again, and so do messages.
+    ///
+    /// # Errors
+    /// If the log can't be read.
+    pub fn open(consensus: C, guardians: u16, log: L) -> Result<(Self, Effects), L::Error> {
+        let records = log.load()?;
+        let mut durable = Self { consensus, log, guardians, seen: BTreeMap::new() };
+        let first = durable.consensus.epoch();
+        let mut effects = Effects::default();
+        for record in records.into_iter().filter(|record| record.epoch() >= first) {
+            if let Record::Message { epoch, from, bytes } = &record {
+                durable.remember(*epoch, *from, bytes);
+            }
+            effects.extend(durable.handle(record));
+        }
+        durable.forget_old_epochs();
+        Ok((durable, effects))
+    }
+
+    /// The engine.
+    pub fn consensus(&self) -> &C {
+        &self.consensus
+    }
+
+    /// The log.
+    pub fn log(&self) -> &L {
+        &self.log
+    }
+
+    /// Logs and proposes `contribution` for the current epoch, once an epoch.
+    ///
+    /// # Errors
+    /// If the log can't be written; then nothing was proposed.
+    pub fn propose(&mut self, contribution: Vec<u8>, seed: [u8; 32]) -> Result<Effects, L::Error> {
+        if self.consensus.has_proposed() {
+            return Ok(Effects::default());
+        }
+        let record = Record::Proposal { epoch: self.consensus.epoch(), seed, contribution };
+        self.log.append(std::slice::from_ref(&record))?;
+        let effects = self.handle(record);
+        self.forget_old_epochs();
+        Ok(effects)
+    }
+
+    /// Logs and handles messages of several peers, each one's in the order in which they arrived and up to the
+    /// first that is too early. One durable write covers the whole group.
+    ///
+    /// # Errors
+    /// If the log can't be written; then none was handled.
+    pub fn deliver(&mut self, group: &[(GuardianId, Vec<Bytes>)]) -> Result<Delivered, L::Error> {
+        let mut records = Vec::new();
+        let mut effects = Effects::default();
+        let mut taken = Vec::with_capacity(group.len());
+        for (from, messages) in group {
+            let too_early = messages.iter().position(|message| {
+                match self.admit(*from, message) {
+                    Ok(Some(record)) => records.push(record),
+                    Ok(None) => {}
+                    Err(Refusal::TooEarly) => return true,
+                    Err(Refusal::Fault(kind)) => effects.faults.push(Fault { culprit: *from, kind }),
+                }
+                false
+            });
+            taken.push(too_early.unwrap_or(messages.len()));
+        }
+        if !records.is_empty() {
+            self.log.append(&records)?;
+        }
+        for record in records {
+            effects.extend(self.handle(record));
+        }
+        self.forget_old_epochs();
+        Ok(Delivered { effects, taken })
+    }
+
+    /// The record to log for a message, if it is news.
+    fn admit(&mut self, from: GuardianId, message: &[u8]) -> Result<Option<Record>, Refusal> {
+        match self.consensus.admit(from, message) {
+            Admission::Now { epoch } => match self.remember(epoch, from, message) {
+                Memory::New => Ok(Some(Record::Message { epoch, from, bytes: message.to_vec() })),
+                Memory::Known => Ok(None),
+                Memory::Full => Err(Refusal::Fault(FaultKind::Flood)),
+            },
+            Admission::Stale => Ok(None),
+            Admission::Later => Err(Refusal::TooEarly),
+            Admission::Refuse(kind) => Err(Refusal::Fault(kind)),
+        }
+    }
+
+    /// Gives up all epochs before `epoch`; the caller has released them from the log.
+    pub fn skip_to(&mut self, epoch: u64) -> Effects {
+        let effects = self.consensus.skip_to(epoch);
+        self.forget_old_epochs();
+        effects
+    }
+
+    fn handle(&mut self, record: Record) -> Effects {
+        match record {
+            Record::Proposal { seed, contribution, .. } => self.consensus.propose(contribution, seed),
+            Record::Message { from, bytes, .. } => self.consensus.on_message(from, &bytes),
+        }
+    }
+
+    fn remember(&mut self, epoch: u64, from: GuardianId, message: &[u8]) -> Memory {
+        let seen = self.seen.entry(epoch).or_default();
+        let count = seen.counts.entry(from).or_default();
+        if *count >= MAX_MESSAGES_PER_PROPOSER * usize::from(self.guardians) {
+            return Memory::Full;
+        }
+        let hash = blake3::Hasher::new().update(&from.to_le_bytes()).update(message).finalize();
+        if !seen.hashes.insert(hash) {
+            return Memory::Known;
+        }
+        *count += 1;
+        Memory::New
+    }
+
+    fn forget_old_epochs(&mut self) {
+        self.seen = self.seen.split_off(&self.consensus.epoch());
+    }
+}
+
+/// Why a message is not handled.
+enum Refusal {
+    TooEarly,
+    Fault(FaultKind),
+}
+
+/// Whether a message was received before.
+enum Memory {
+    New,
+    Known,
+    Full,
+}

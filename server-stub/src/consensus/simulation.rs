@@ -1,0 +1,466 @@
+//! A federation over virtual links, driven by one seed: delays, reordering between links, crashes, lies.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BinaryHeap},
+};
+
+use bytes::Bytes;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use super::*;
+use crate::network::{Outbox, OutboxLimits};
+
+/// What a simulated guardian does.
+#[derive(Clone, Copy, PartialEq)]
+enum Role {
+    Honest,
+    Silent,
+    /// Changes bytes in a part of its messages.
+    Garbling,
+}
+
+struct Scenario {
+    seed: u64,
+    roles: Vec<Role>,
+    /// Of how many deliveries one ends in a crash of the receiver; 0 for none.
+    crash_one_in: u32,
+    /// Crashes take all guardians at once.
+    all_at_once: bool,
+    epochs: u64,
+}
+
+/// What outlives a crash.
+struct Disk {
+    log: MemoryLog,
+    /// The first epoch that was not released.
+    floor: u64,
+    /// The batches applied so far.
+    applied: Vec<Batch>,
+}
+
+struct Guardian {
+    role: Role,
+    disk: Disk,
+    /// `None` while it is down.
+    running: Option<Running>,
+    /// Counts starts, so that what is in flight to or from an earlier run is lost.
+    run: u64,
+    /// All consensus messages sent, by epoch and receiver, over all runs: to catch equivocation.
+    said: BTreeMap<(u64, GuardianId), Vec<Bytes>>,
+}
+
+struct Running {
+    engine: Durable<Badger, MemoryLog>,
+    outboxes: Vec<Outbox>,
+    /// What this run has sent, to be a continuation of what earlier runs sent.
+    said: BTreeMap<(u64, GuardianId), Vec<Bytes>>,
+}
+
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Event {
+    Arrives { from: GuardianId, to: GuardianId, runs: (u64, u64), number: u64 },
+    Acknowledged { from: GuardianId, to: GuardianId, runs: (u64, u64), last: u64 },
+    Starts { id: GuardianId },
+}
+
+struct Simulation {
+    scenario: Scenario,
+    keys: Vec<ConsensusKeys>,
+    guardians: Vec<Guardian>,
+    events: BinaryHeap<Reverse<(u64, u64, Event)>>,
+    /// The next number that each receiver expects, by (from, to).
+    expected: BTreeMap<(GuardianId, GuardianId), u64>,
+    /// When the last message on each link arrives: a link keeps the order.
+    link_time: BTreeMap<(GuardianId, GuardianId), u64>,
+    now: u64,
+    scheduled: u64,
+    crashes: u32,
+    rng: ChaCha8Rng,
+}
+
+impl Simulation {
+    fn run(scenario: Scenario) -> Self {
+        let mut rng = ChaCha8Rng::seed_from_u64(scenario.seed);
+        let n = u16::try_from(scenario.roles.len()).unwrap();
+        let keys = ConsensusKeys::deal(n, &mut rng);
+        let guardians = scenario
+            .roles
+            .iter()
+            .map(|role| Guardian {
+                role: *role,
+                disk: Disk { log: MemoryLog::default(), floor: 0, applied: Vec::new() },
+                running: None,
+                run: 0,
+                said: BTreeMap::new(),
+            })
+            .collect();
+        let mut simulation = Self {
+            scenario,
+            keys,
+            guardians,
+            events: BinaryHeap::new(),
+            expected: BTreeMap::new(),
+            link_time: BTreeMap::new(),
+            now: 0,
+            scheduled: 0,
+            crashes: 0,
+            rng,
+        };
+        for id in 0..n {
+            simulation.start(id);
+        }
+        let mut handled = 0;
+        while !simulation.done() {
+            handled += 1;
+            assert!(handled < 2_000_000, "runs for ever: {:?}", simulation.progress());
+            let Some(Reverse((time, _, event))) = simulation.events.pop() else {
+                panic!("stuck: {:?}", simulation.progress());
+            };
+            simulation.now = time;
+            simulation.handle(event);
+        }
+        simulation
+    }
+
+    /// Runs until nothing is in flight.
+    fn drain(&mut self) {
+        for _ in 0..200_000 {
+            let Some(Reverse((time, _, event))) = self.events.pop() else { return };
+            self.now = time;
+            self.handle(event);
+        }
+        panic!("runs for ever: {:?}", self.progress());
+    }
+
+    fn progress(&self) -> Vec<usize> {
+        self.guardians.iter().map(|guardian| guardian.disk.applied.len()).collect()
+    }
+
+    fn n(&self) -> u16 {
+        u16::try_from(self.guardians.len()).unwrap()
+    }
+
+    fn guardian(&mut self, id: GuardianId) -> &mut Guardian {
+        &mut self.guardians[usize::from(id)]
+    }
+
+    /// Every honest guardian has the batches asked for.
+    fn done(&self) -> bool {
+        let epochs = usize::try_from(self.scenario.epochs).unwrap();
+        self.guardians
+            .iter()
+            .filter(|guardian| guardian.role == Role::Honest)
+            .all(|guardian| guardian.disk.applied.len() >= epochs)
+    }
+
+    fn schedule(&mut self, time: u64, event: Event) {
+        self.scheduled += 1;
+        self.events.push(Reverse((time, self.scheduled, event)));
+    }
+
+    fn handle(&mut self, event: Event) {
+        match event {
+            Event::Starts { id } => self.start(id),
+            Event::Arrives { from, to, runs, number } => {
+                if runs == self.runs(from, to) {
+                    self.arrives(from, to, number);
+                }
+            }
+            Event::Acknowledged { from, to, runs, last } => {
+                if runs == self.runs(from, to)
+                    && let Some(running) = &mut self.guardian(from).running
+                {
+                    running.outboxes[usize::from(to)].acknowledge(last);
+                    self.release(from);
+                }
+            }
+        }
+    }
+
+    fn runs(&self, from: GuardianId, to: GuardianId) -> (u64, u64) {
+        (self.guardians[usize::from(from)].run, self.guardians[usize::from(to)].run)
+    }
+
+    fn start(&mut self, id: GuardianId) {
+        let n = self.n();
+        let keys = self.keys[usize::from(id)].clone();
+        let guardian = self.guardian(id);
+        guardian.run += 1;
+        let engine = Badger::new(id, n, &keys, 1, guardian.disk.floor).unwrap();
+        let (engine, effects) = Durable::open(engine, n, guardian.disk.log.clone()).unwrap();
+        guardian.running = Some(Running {
+            engine,
+            outboxes: (0..n).map(|_| Outbox::new(OutboxLimits::default())).collect(),
+            said: BTreeMap::new(),
+        });
+        // The other ends of its links start over: its own numbers are new, theirs come again.
+        for peer in (0..n).filter(|peer| *peer != id) {
+            self.expected.insert((id, peer), 0);
+            self.expected.remove(&(peer, id));
+        }
+        self.perform(id, effects);
+        self.propose(id);
+        for peer in (0..n).filter(|peer| *peer != id) {
+            self.retransmit(peer, id);
+        }
+    }
+
+    /// Puts everything in flight again that a receiver which starts has not acknowledged.
+    fn retransmit(&mut self, from: GuardianId, to: GuardianId) {
+        let Some(running) = &self.guardians[usize::from(from)].running else { return };
+        let outbox = &running.outboxes[usize::from(to)];
+        let numbers = outbox.first()..outbox.first() + outbox.len() as u64;
+        self.expected.insert((from, to), numbers.start);
+        for number in numbers {
+            self.send(from, to, number);
+        }
+    }
+
+    fn send(&mut self, from: GuardianId, to: GuardianId, number: u64) {
+        let earliest = self.link_time.get(&(from, to)).copied().unwrap_or(0).max(self.now);
+        let time = earliest + self.rng.gen_range(1..50);
+        self.link_time.insert((from, to), time);
+        let runs = self.runs(from, to);
+        self.schedule(time, Event::Arrives { from, to, runs, number });
+    }
+
+    fn arrives(&mut self, from: GuardianId, to: GuardianId, number: u64) {
+        if [from, to].iter().any(|id| self.guardians[usize::from(*id)].running.is_none()) {
+            return;
+        }
+        let expected = self.expected.get(&(from, to)).copied().unwrap_or(0);
+        if number > expected {
+            return self.again(from, to, number);
+        }
+        let Some(running) = &self.guardians[usize::from(from)].running else { return };
+        let Some((_, bytes)) = running.outboxes[usize::from(to)].get(number).filter(|(n, _)| *n == number)
+        else {
+            return;
+        };
+        let mut bytes = bytes.clone();
+        if self.guardians[usize::from(from)].role == Role::Garbling && self.rng.gen_ratio(1, 4) {
+            let mut garbled = bytes.to_vec();
+            let at = self.rng.gen_range(0..garbled.len());
+            garbled[at] ^= 1 << self.rng.gen_range(0..8);
+            bytes = garbled.into();
+        }
+        let crash = self.scenario.crash_one_in > 0
+            && self.crashes < 30
+            && self.rng.gen_ratio(1, self.scenario.crash_one_in);
+        let Some(running) = &mut self.guardian(to).running else { return };
+        let delivered = running.engine.deliver(&[(from, vec![bytes])]).unwrap();
+        if delivered.taken[0] == 0 {
+            // Too early: it comes again later, and so does everything after it.
+            return self.again(from, to, number);
+        }
+        self.expected.insert((from, to), number + 1);
+        if crash {
+            // The worst moment: the message is in the log, nothing that it caused has left.
+            return self.crash(to);
+        }
+        self.perform(to, delivered.effects);
+        let runs = self.runs(from, to);
+        let time = self.now + self.rng.gen_range(1..50);
+        self.schedule(time, Event::Acknowledged { from, to, runs, last: number });
+        self.propose(to);
+    }
+
+    fn again(&mut self, from: GuardianId, to: GuardianId, number: u64) {
+        let runs = self.runs(from, to);
+        self.schedule(self.now + 20, Event::Arrives { from, to, runs, number });
+    }
+
+    fn crash(&mut self, id: GuardianId) {
+        self.crashes += 1;
+        let together = self.scenario.all_at_once;
+        let victims: Vec<_> = (0..self.n())
+            .filter(|victim| *victim == id || together || self.rng.gen_ratio(1, 3))
+            .filter(|victim| self.guardians[usize::from(*victim)].running.is_some())
+            .collect();
+        for victim in victims {
+            let guardian = self.guardian(victim);
+            let running = guardian.running.take().unwrap();
+            merge(&mut guardian.said, running.said);
+            let time = self.now + self.rng.gen_range(1..400);
+            self.schedule(time, Event::Starts { id: victim });
+        }
+    }
+
+    fn perform(&mut self, id: GuardianId, effects: Effects) {
+        let honest = self.scenario.roles.iter().all(|role| *role != Role::Garbling);
+        assert!(
+            !honest || !effects.faults.iter().any(|fault| fault.kind.is_proof()),
+            "an honest guardian was convicted: {:?}",
+            effects.faults
+        );
+        for batch in effects.batches {
+            let disk = &mut self.guardian(id).disk;
+            let next = disk.applied.len() as u64;
+            if batch.epoch < next {
+                assert_eq!(disk.applied[usize::try_from(batch.epoch).unwrap()], batch, "a replay differs");
+            } else {
+                assert_eq!(batch.epoch, next, "a gap");
+                disk.applied.push(batch);
+            }
+        }
+        let silent = self.guardian(id).role == Role::Silent;
+        for message in effects.messages {
+            for to in message.to {
+                let running = self.guardian(id).running.as_mut().unwrap();
+                running.said.entry((message.epoch, to)).or_default().push(message.bytes.clone());
+                if !silent {
+                    let outbox = &mut running.outboxes[usize::from(to)];
+                    let number = outbox.push(Some(message.epoch), message.bytes.clone());
+                    self.send(id, to, number);
+                }
+            }
+        }
+        self.release(id);
+    }
+
+    /// Releases what nobody can need any more.
+    fn release(&mut self, id: GuardianId) {
+        let guardian = self.guardian(id);
+        let Some(running) = &guardian.running else { return };
+        let unacknowledged = running.outboxes.iter().filter_map(Outbox::oldest_epoch).min();
+        let applied = guardian.disk.applied.len() as u64;
+        guardian.disk.floor = guardian.disk.floor.max(unacknowledged.unwrap_or(applied).min(applied));
+        guardian.disk.log.release(guardian.disk.floor);
+    }
+
+    fn propose(&mut self, id: GuardianId) {
+        let epochs = self.scenario.epochs;
+        loop {
+            let Some(running) = &mut self.guardian(id).running else { return };
+            let epoch = running.engine.consensus().epoch();
+            if running.engine.consensus().has_proposed() || epoch >= epochs {
+                return;
+            }
+            // Fresh randomness: a restarted guardian would propose something else, were it not for the log.
+            let mut contribution = format!("{id} in {epoch}: ").into_bytes();
+            let seed: [u8; 32] = self.rng.r#gen();
+            contribution.extend(seed);
+            let running = self.guardian(id).running.as_mut().unwrap();
+            let effects = running.engine.propose(contribution, seed).unwrap();
+            self.perform(id, effects);
+        }
+    }
+}
+
+/// Asserts that what a run said continues what the runs before it said.
+fn merge(
+    before: &mut BTreeMap<(u64, GuardianId), Vec<Bytes>>,
+    after: BTreeMap<(u64, GuardianId), Vec<Bytes>>,
+) {
+    for (key, after) in after {
+        let before = before.entry(key).or_default();
+        let (shorter, longer) =
+            if before.len() <= after.len() { (&*before, &after) } else { (&after, &*before) };
+        assert!(longer.starts_with(shorter), "a restart says something else in {key:?}");
+        if after.len() > before.len() {
+            *before = after;
+        }
+    }
+}
+
+/// Runs a scenario and asserts that the honest guardians agree and that no restart contradicts itself.
+fn check(scenario: Scenario) -> Simulation {
+    let mut simulation = Simulation::run(scenario);
+    let honest: Vec<_> =
+        simulation.guardians.iter().filter(|guardian| guardian.role == Role::Honest).collect();
+    for batches in honest.windows(2).map(|pair| (&pair[0].disk.applied, &pair[1].disk.applied)) {
+        let both = batches.0.len().min(batches.1.len());
+        assert_eq!(batches.0[..both], batches.1[..both], "guardians disagree");
+    }
+    let least = simulation.guardians.len() - (simulation.guardians.len() - 1) / 3;
+    for batch in honest.iter().flat_map(|guardian| &guardian.disk.applied) {
+        assert!(batch.contributions.len() >= least);
+    }
+    for guardian in &mut simulation.guardians {
+        if let Some(running) = guardian.running.take() {
+            merge(&mut guardian.said, running.said);
+        }
+    }
+    simulation
+}
+
+fn honest(n: usize) -> Vec<Role> {
+    vec![Role::Honest; n]
+}
+
+#[test]
+fn one_guardian_agrees_with_itself() {
+    let simulation =
+        check(Scenario { seed: 1, roles: honest(1), crash_one_in: 0, all_at_once: false, epochs: 20 });
+    assert_eq!(simulation.progress(), [20]);
+}
+
+#[test]
+fn seven_guardians_agree() {
+    check(Scenario { seed: 2, roles: honest(7), crash_one_in: 0, all_at_once: false, epochs: 3 });
+}
+
+#[test]
+fn a_silent_guardian_stops_nobody() {
+    let mut roles = honest(4);
+    roles[2] = Role::Silent;
+    for seed in 0..3 {
+        check(Scenario { seed, roles: roles.clone(), crash_one_in: 0, all_at_once: false, epochs: 6 });
+    }
+}
+
+#[test]
+fn a_garbling_guardian_stops_nobody() {
+    let mut roles = honest(4);
+    roles[0] = Role::Garbling;
+    for seed in 0..4 {
+        check(Scenario { seed, roles: roles.clone(), crash_one_in: 0, all_at_once: false, epochs: 6 });
+    }
+}
+
+#[test]
+fn crashes_of_any_subset_lose_nothing() {
+    let mut crashes = 0;
+    for seed in 0..8 {
+        let all_at_once = seed % 2 == 0;
+        let scenario = Scenario { seed, roles: honest(4), crash_one_in: 60, all_at_once, epochs: 8 };
+        crashes += check(scenario).crashes;
+    }
+    assert!(crashes > 50, "the scenario must crash guardians, not {crashes} times");
+}
+
+#[test]
+fn crashes_beside_a_silent_guardian_lose_nothing() {
+    let mut roles = honest(4);
+    roles[3] = Role::Silent;
+    for seed in 0..4 {
+        check(Scenario { seed, roles: roles.clone(), crash_one_in: 80, all_at_once: false, epochs: 6 });
+    }
+}
+
+#[test]
+fn a_guardian_left_behind_catches_up_from_what_was_kept() {
+    // A link that is a hundred times slower: its receiver is epochs behind and still gets everything in order.
+    let mut simulation = Simulation::run(Scenario {
+        seed: 9,
+        roles: honest(4),
+        crash_one_in: 0,
+        all_at_once: false,
+        epochs: 1,
+    });
+    simulation.scenario.epochs = 12;
+    let behind = 3;
+    let running = simulation.guardian(behind).running.take();
+    drop(running);
+    for id in 0..3 {
+        simulation.propose(id);
+    }
+    simulation.drain();
+    assert_eq!(simulation.progress()[..3], [12, 12, 12]);
+    assert!(simulation.progress()[3] <= 2);
+    simulation.start(behind);
+    simulation.drain();
+    assert_eq!(simulation.progress(), [12; 4]);
+}

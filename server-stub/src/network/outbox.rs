@@ -1,0 +1,150 @@
+//! The sender's end of a link: what the receiver has not acknowledged.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+/// How much is kept for a receiver that does not acknowledge.
+#[derive(Clone, Copy, Debug)]
+pub struct OutboxLimits {
+    /// Most messages.
+    pub messages: usize,
+    /// Most bytes in all messages.
+    pub bytes: usize,
+}
+
+impl Default for OutboxLimits {
+    /// Enough for thousands of epochs.
+    fn default() -> Self {
+        Self { messages: 500_000, bytes: 64 << 20 }
+    }
+}
+
+/// Messages on their way to one receiver, numbered from 0 without gaps.
+#[derive(Debug)]
+pub struct Outbox {
+    limits: OutboxLimits,
+    /// The number of the first message kept.
+    first: u64,
+    messages: VecDeque<Kept>,
+    bytes: usize,
+    dropped: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    epoch: Option<u64>,
+    bytes: Bytes,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(limits: OutboxLimits) -> Self {
+        Self { limits, first: 0, messages: VecDeque::new(), bytes: 0, dropped: 0 }
+    }
+
+    /// Appends a message and returns its number. `epoch` is that of the consensus messages, none for others.
+    ///
+    /// Beyond the limits the oldest messages are dropped: a receiver so far behind needs a certificate of what
+    /// it missed, and then the newest messages.
+    pub fn push(&mut self, epoch: Option<u64>, bytes: Bytes) -> u64 {
+        self.bytes += bytes.len();
+        self.messages.push_back(Kept { epoch, bytes });
+        while self.messages.len() > 1
+            && (self.messages.len() > self.limits.messages || self.bytes > self.limits.bytes)
+        {
+            self.pop();
+            self.dropped += 1;
+        }
+        self.first + self.messages.len() as u64 - 1
+    }
+
+    /// Forgets all messages up to and including number `last`.
+    pub fn acknowledge(&mut self, last: u64) {
+        while !self.messages.is_empty() && self.first <= last {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        if let Some(kept) = self.messages.pop_front() {
+            self.bytes -= kept.bytes.len();
+            self.first += 1;
+        }
+    }
+
+    /// The number of the first message that is not acknowledged, or of the next one to come.
+    pub fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The first message whose number is at least `number`, with its number.
+    pub fn get(&self, number: u64) -> Option<(u64, &Bytes)> {
+        let number = number.max(self.first);
+        let kept = self.messages.get(usize::try_from(number - self.first).ok()?)?;
+        Some((number, &kept.bytes))
+    }
+
+    /// The lowest epoch of a message that is not acknowledged: records from it on are still needed.
+    pub fn oldest_epoch(&self) -> Option<u64> {
+        self.messages.iter().filter_map(|kept| kept.epoch).min()
+    }
+
+    /// How many messages are waiting.
+    pub fn len(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// Whether everything was acknowledged.
+    pub fn is_empty(&self) -> bool {
+        self.messages.is_empty()
+    }
+
+    /// How many messages were dropped unacknowledged.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outbox(messages: usize, bytes: usize) -> Outbox {
+        Outbox::new(OutboxLimits { messages, bytes })
+    }
+
+    #[test]
+    fn keeps_until_acknowledged() {
+        let mut outbox = outbox(10, 1000);
+        for epoch in [3, 4, 3] {
+            outbox.push(Some(epoch), Bytes::from_static(b"m"));
+        }
+        assert_eq!(outbox.push(None, Bytes::from_static(b"last")), 3);
+        assert_eq!(outbox.get(0).unwrap().0, 0);
+        assert_eq!(outbox.oldest_epoch(), Some(3));
+        outbox.acknowledge(1);
+        assert_eq!(outbox.get(0).unwrap().0, 2);
+        assert_eq!(outbox.oldest_epoch(), Some(3));
+        outbox.acknowledge(2);
+        assert_eq!(outbox.oldest_epoch(), None);
+        assert_eq!(outbox.get(0), Some((3, &Bytes::from_static(b"last"))));
+        outbox.acknowledge(u64::MAX);
+        assert!(outbox.is_empty());
+        assert_eq!(outbox.push(None, Bytes::new()), 4);
+    }
+
+    #[test]
+    fn drops_the_oldest_beyond_its_limits() {
+        let mut by_count = outbox(2, 1000);
+        let mut by_bytes = outbox(100, 10);
+        for number in 0..5 {
+            assert_eq!(by_count.push(None, Bytes::from_static(b"four")), number);
+            assert_eq!(by_bytes.push(None, Bytes::from_static(b"four")), number);
+        }
+        for outbox in [by_count, by_bytes] {
+            assert_eq!((outbox.len(), outbox.dropped()), (2, 3));
+            assert_eq!(outbox.get(0).unwrap().0, 3);
+        }
+    }
+}
