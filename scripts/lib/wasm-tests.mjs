@@ -2,7 +2,7 @@
 
 import { delimiter } from 'node:path';
 import { ensureChromium } from './chromium.mjs';
-import { toolsBin } from './paths.mjs';
+import { at, toolsBin } from './paths.mjs';
 import { run } from './run.mjs';
 import { wasmProfile } from './wasm.mjs';
 
@@ -13,8 +13,10 @@ export async function runWasmTests() {
   const { driver, capabilities } = await ensureChromium();
   await run(
     'wasm-pack',
-    ['test', '--headless', '--chrome', '--chromedriver', driver, '--mode', 'no-install', 'client-wasm', '--', '--profile', wasmProfile, '--tests'],
+    ['test', '--headless', '--chrome', '--chromedriver', driver, '--mode', 'no-install', '--', '--profile', wasmProfile],
     {
+      // Given as an argument, the crate's path would make wasm-pack misread the options for cargo.
+      cwd: at('client-wasm'),
       label: 'wasm tests',
       env: {
         // Found here, wasm-pack looks for nothing to download.
