@@ -1,0 +1,131 @@
+//! A guardian's database: one file, everything it must not forget.
+//!
+//! Every change is one write transaction of `redb`, durable when it is committed. A batch from consensus is
+//! applied in exactly one: what the ledger changes, the accepted items, the closing of a session and the release
+//! of the write-ahead log happen together or not at all. So a crash at any point leaves a state from which the
+//! log leads on.
+//!
+//! Small records are packed: `redb` spends at least a page on a commit, and little on bytes within a page.
+
+mod log;
+mod sessions;
+mod tables;
+
+use std::path::Path;
+
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
+use rekindle_protocol::bytes::FederationId;
+
+pub use log::DbLog;
+pub use sessions::{
+    StoredSession, accepted_in, open_items, read_session, recovery_entries, recovery_from, sessions_from,
+};
+pub(crate) use sessions::{ClosedSession, append_items, close_session, closed_sessions, record_accepted, sign_session};
+pub(crate) use tables::create_tables;
+use tables::{FEDERATION_KEY, META, SCHEMA_KEY};
+
+/// Version of the tables' layout. A change raises it and comes with a migration.
+const SCHEMA_VERSION: u32 = 1;
+
+/// What can go wrong with the database. None of it is caused by a peer or a wallet.
+#[derive(Debug, thiserror::Error)]
+pub enum DbError {
+    /// Reading or writing failed.
+    #[error("the database failed: {0}")]
+    Redb(Box<redb::Error>),
+    /// Written by a newer version of this software.
+    #[error("the database has schema version {found}, this software knows up to {SCHEMA_VERSION}")]
+    TooNew {
+        /// The version found.
+        found: u32,
+    },
+    /// It belongs to another federation or guardian.
+    #[error("the database belongs to another guardian")]
+    Foreign,
+    /// A record does not decode.
+    #[error("the database is damaged: {0}")]
+    Damaged(&'static str),
+}
+
+impl<E: Into<redb::Error>> From<E> for DbError {
+    fn from(error: E) -> Self {
+        Self::Redb(Box::new(error.into()))
+    }
+}
+
+/// One guardian's database.
+pub struct Db(Database);
+
+impl Db {
+    /// Opens the database at `path` for guardian `id` of `federation`, creating it where there is none.
+    ///
+    /// # Errors
+    /// [`DbError`]; a database of another guardian or a newer schema is left untouched.
+    pub fn open(path: &Path, federation: &FederationId, id: u16) -> Result<Self, DbError> {
+        let db = Self(Database::create(path)?);
+        let mut owner = federation.0.to_vec();
+        owner.extend(id.to_le_bytes());
+        let txn = db.write()?;
+        {
+            let mut meta = txn.open_table(META)?;
+            let schema = meta.get(SCHEMA_KEY)?.map(|value| value.value().to_vec());
+            match schema {
+                None => {
+                    meta.insert(SCHEMA_KEY, SCHEMA_VERSION.to_le_bytes().as_slice())?;
+                    meta.insert(FEDERATION_KEY, owner.as_slice())?;
+                }
+                Some(bytes) => {
+                    let bytes = bytes.try_into().map_err(|_| DbError::Damaged("schema version"))?;
+                    let found = u32::from_le_bytes(bytes);
+                    if found > SCHEMA_VERSION {
+                        return Err(DbError::TooNew { found });
+                    }
+                    if meta.get(FEDERATION_KEY)?.is_none_or(|value| value.value() != owner) {
+                        return Err(DbError::Foreign);
+                    }
+                }
+            }
+        }
+        create_tables(&txn)?;
+        txn.commit()?;
+        Ok(db)
+    }
+
+    /// A consistent view of everything committed so far.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn read(&self) -> Result<ReadTransaction, DbError> {
+        Ok(self.0.begin_read()?)
+    }
+
+    /// The one write transaction; waits for the one before to end. Dropped without commit it changes nothing.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn write(&self) -> Result<WriteTransaction, DbError> {
+        Ok(self.0.begin_write()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn belongs_to_one_guardian_and_schema() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let federation = FederationId([1; 32]);
+        let db = Db::open(&path, &federation, 2).unwrap();
+        drop(db);
+        assert!(Db::open(&path, &federation, 2).is_ok());
+        assert!(matches!(Db::open(&path, &federation, 3), Err(DbError::Foreign)));
+        let db = Db::open(&path, &federation, 2).unwrap();
+        let txn = db.write().unwrap();
+        txn.open_table(META).unwrap().insert(SCHEMA_KEY, 2u32.to_le_bytes().as_slice()).unwrap();
+        txn.commit().unwrap();
+        drop(db);
+        assert!(matches!(Db::open(&path, &federation, 2), Err(DbError::TooNew { found: 2 })));
+    }
+}

@@ -1,0 +1,281 @@
+//! What the rest of the process sees of a node: the HTTP API submits, asks and waits through it.
+
+use std::{sync::Arc, time::Duration};
+
+use rekindle_protocol::{
+    api::{Rejection, Status, TransactionStatus},
+    bytes::{FederationId, TxId},
+    config::ClientConfig,
+    encoding::Canonical,
+    session::Item,
+    transaction::{MAX_TRANSACTION_BYTES, Transaction},
+};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    time::timeout,
+};
+
+use super::{GuardianKeys, Progress, Settings, StateMachine, status::Undecided};
+use crate::{
+    consensus::GuardianId,
+    db::{self, Db, DbError, StoredSession},
+};
+
+/// Why a transaction was not taken up.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// It is not valid now; `Rejection::reason` has a stable code.
+    #[error("rejected: {}", .0.detail)]
+    Rejected(Rejection),
+    /// Its encoding is above [`MAX_TRANSACTION_BYTES`].
+    #[error("the transaction is larger than {MAX_TRANSACTION_BYTES} bytes")]
+    TooLarge,
+    /// Too much is waiting to be ordered: try again later.
+    #[error("too many transactions are waiting")]
+    Busy,
+    /// The guardian is stopping.
+    #[error("the guardian is stopping")]
+    Stopped,
+    /// The database failed.
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// A session as its number's status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionState {
+    /// Not begun: the number is above [`NodeHandle::session_count`].
+    Initial,
+    /// Open, or closed and not yet signed: its items so far.
+    Pending(Vec<Item>),
+    /// The encoding of its [`rekindle_protocol::session::SignedSession`].
+    Complete(Vec<u8>),
+}
+
+/// A submission on its way to the node.
+pub(super) struct Submission {
+    pub txid: TxId,
+    pub transaction: Transaction,
+    /// Answered when it is durably pending, or with what became of it.
+    pub done: oneshot::Sender<Result<(), SubmitError>>,
+}
+
+/// What the handle and the node share.
+pub(super) struct Shared {
+    pub id: GuardianId,
+    pub federation: FederationId,
+    pub config: Arc<ClientConfig>,
+    pub keys: Arc<GuardianKeys>,
+    pub settings: Settings,
+    pub db: Arc<Db>,
+    pub machine: Arc<dyn StateMachine>,
+    pub undecided: Undecided,
+    pub progress: watch::Sender<Progress>,
+}
+
+/// A node as the rest of the process sees it. Cheap to clone. Calls that read the database block for
+/// microseconds to milliseconds.
+#[derive(Clone)]
+pub struct NodeHandle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) submissions: mpsc::Sender<Submission>,
+}
+
+impl NodeHandle {
+    /// Which guardian it is.
+    pub fn id(&self) -> GuardianId {
+        self.shared.id
+    }
+
+    /// The hash of the config.
+    pub fn federation(&self) -> FederationId {
+        self.shared.federation
+    }
+
+    /// The federation's config.
+    pub fn config(&self) -> &Arc<ClientConfig> {
+        &self.shared.config
+    }
+
+    /// The guardian's own keys: the identity that signs answers, the mint's shares.
+    pub fn keys(&self) -> &Arc<GuardianKeys> {
+        &self.shared.keys
+    }
+
+    /// The database; read it with [`Db::read`] and the functions of [`crate::db`]. Only the node writes.
+    pub fn db(&self) -> &Arc<Db> {
+        &self.shared.db
+    }
+
+    /// Takes up a transaction: checks it, stores it and has it ordered. When this returns, the transaction survives
+    /// a restart of this guardian. Submitting it again, pending or accepted, changes nothing.
+    ///
+    /// # Errors
+    /// [`SubmitError`]; a rejection is also what [`NodeHandle::transaction_status`] says from then on.
+    pub async fn submit(&self, transaction: Transaction) -> Result<TxId, SubmitError> {
+        let encoded = transaction.to_bytes();
+        if encoded.len() > MAX_TRANSACTION_BYTES {
+            return Err(SubmitError::TooLarge);
+        }
+        let txid = Transaction::id_of_bytes(&encoded);
+        match self.transaction_status(&txid)? {
+            TransactionStatus::Pending | TransactionStatus::Accepted { .. } => return Ok(txid),
+            TransactionStatus::Unknown | TransactionStatus::Rejected(_) => {}
+        }
+        let (count, bytes) = self.shared.undecided.load();
+        let settings = &self.shared.settings;
+        if count >= settings.pending_transactions || bytes + encoded.len() > settings.pending_bytes {
+            return Err(SubmitError::Busy);
+        }
+        // A place in the queue before the expensive check, so that a flood costs no CPU.
+        let place = self.submissions.try_reserve().map_err(|error| match error {
+            mpsc::error::TrySendError::Full(()) => SubmitError::Busy,
+            mpsc::error::TrySendError::Closed(()) => SubmitError::Stopped,
+        })?;
+        let transaction = self.check(txid, transaction).await?;
+        let (done, answer) = oneshot::channel();
+        place.send(Submission { txid, transaction, done });
+        answer.await.map_err(|_| SubmitError::Stopped)??;
+        Ok(txid)
+    }
+
+    async fn check(&self, txid: TxId, transaction: Transaction) -> Result<Transaction, SubmitError> {
+        let shared = self.shared.clone();
+        tokio::task::spawn_blocking(move || {
+            let txn = shared.db.read()?;
+            match shared.machine.check(&txn, &transaction).map_err(DbError::from)? {
+                Ok(()) => Ok(transaction),
+                Err(rejection) => {
+                    // Accepted since the first look: its inputs are spent by itself.
+                    if db::accepted_in(&txn, &txid)?.is_some() {
+                        return Ok(transaction);
+                    }
+                    shared.undecided.set_rejected(txid, rejection.clone());
+                    Err(SubmitError::Rejected(rejection))
+                }
+            }
+        })
+        .await
+        .map_err(|_| SubmitError::Stopped)?
+    }
+
+    /// What became of a transaction, as far as this guardian knows.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn transaction_status(&self, txid: &TxId) -> Result<TransactionStatus, DbError> {
+        // Pending first: it stays set until the acceptance is committed.
+        let pending = self.shared.undecided.is_pending(txid);
+        if let Some(session) = db::accepted_in(&self.shared.db.read()?, txid)? {
+            return Ok(TransactionStatus::Accepted { session });
+        }
+        if pending {
+            return Ok(TransactionStatus::Pending);
+        }
+        Ok(match self.shared.undecided.rejection(txid) {
+            Some(rejection) => TransactionStatus::Rejected(rejection),
+            None => TransactionStatus::Unknown,
+        })
+    }
+
+    /// Waits until a transaction is accepted or rejected, at most `patience`; then says what is known.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn wait_transaction(
+        &self,
+        txid: &TxId,
+        patience: Duration,
+    ) -> Result<TransactionStatus, DbError> {
+        self.wait(patience, || {
+            let status = self.transaction_status(txid)?;
+            let decided =
+                matches!(status, TransactionStatus::Accepted { .. } | TransactionStatus::Rejected(_));
+            Ok((decided, status))
+        })
+        .await
+    }
+
+    /// Number of the open session.
+    pub fn session_count(&self) -> u64 {
+        self.shared.progress.borrow().session_count
+    }
+
+    /// Number of the first session that is not signed: all before it are complete.
+    pub fn signed_count(&self) -> u64 {
+        self.shared.progress.borrow().signed_count
+    }
+
+    /// The current epoch.
+    pub fn epoch(&self) -> u64 {
+        self.shared.progress.borrow().epoch
+    }
+
+    /// The state of session number `index`.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub fn session(&self, index: u64) -> Result<SessionState, DbError> {
+        let count = self.session_count();
+        let txn = self.shared.db.read()?;
+        Ok(match db::read_session(&txn, index)? {
+            Some(StoredSession::Signed(bytes)) => SessionState::Complete(bytes),
+            Some(StoredSession::Closed(items)) => SessionState::Pending(items),
+            // The view is at least as new as the count: if the session had closed since, it would be stored.
+            None if index == count => SessionState::Pending(db::open_items(&txn)?),
+            None => SessionState::Initial,
+        })
+    }
+
+    /// Waits until session `index` is complete, at most `patience`; then gives its state.
+    ///
+    /// # Errors
+    /// If the database fails.
+    pub async fn wait_session(&self, index: u64, patience: Duration) -> Result<SessionState, DbError> {
+        self.wait(patience, || {
+            let state = self.session(index)?;
+            Ok((matches!(state, SessionState::Complete(_)), state))
+        })
+        .await
+    }
+
+    /// Asks `look` now and after every step of the node until it is satisfied or patience ends.
+    async fn wait<T>(
+        &self,
+        patience: Duration,
+        look: impl Fn() -> Result<(bool, T), DbError>,
+    ) -> Result<T, DbError> {
+        let mut progress = self.progress();
+        let satisfied = async {
+            loop {
+                progress.borrow_and_update();
+                let (done, value) = look()?;
+                if done || progress.changed().await.is_err() {
+                    return Ok(value);
+                }
+            }
+        };
+        match timeout(patience, satisfied).await {
+            Ok(result) => result,
+            Err(_) => look().map(|(_, value)| value),
+        }
+    }
+
+    /// A watch on the node's progress: it changes with every batch and every signed session.
+    pub fn progress(&self) -> watch::Receiver<Progress> {
+        self.shared.progress.subscribe()
+    }
+
+    /// The answer to `GET /v1/status`.
+    pub fn status(&self) -> Status {
+        let progress = self.shared.progress.borrow();
+        Status {
+            guardian: self.shared.id,
+            version: env!("CARGO_PKG_VERSION").into(),
+            api_versions: vec![rekindle_protocol::api::API_VERSION],
+            session_count: progress.session_count,
+            epoch: progress.epoch,
+            latest_contributions: progress.latest_contributions.clone(),
+        }
+    }
+}

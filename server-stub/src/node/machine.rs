@@ -1,0 +1,64 @@
+//! The seam between ordering and what is ordered.
+
+use redb::{ReadTransaction, WriteTransaction};
+use rekindle_protocol::{api::Rejection, transaction::Transaction};
+
+use crate::ledger::Ledger;
+
+/// The replicated state machine: it judges transactions in the order of consensus.
+///
+/// Verdicts and effects depend on nothing but the transaction, the config and earlier effects, so that all
+/// guardians come to the same.
+pub trait StateMachine: Send + Sync + 'static {
+    /// Creates missing tables.
+    ///
+    /// # Errors
+    /// If the database fails.
+    fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error>;
+
+    /// Judges a transaction by the committed state, changing nothing: at submission, and before a batch is applied.
+    ///
+    /// # Errors
+    /// The outer one if the database fails; the inner one says why the transaction is not valid now.
+    fn check(
+        &self,
+        txn: &ReadTransaction,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Rejection>, redb::Error>;
+
+    /// Judges a transaction of session `session` and writes its effects. A rejected one must write nothing: the
+    /// database transaction goes on.
+    ///
+    /// # Errors
+    /// The outer one if the database fails, which stops the guardian; the inner one says why the transaction is
+    /// rejected.
+    fn apply(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Rejection>, redb::Error>;
+}
+
+impl StateMachine for Ledger {
+    fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
+        Self::create_tables(txn)
+    }
+
+    fn check(
+        &self,
+        txn: &ReadTransaction,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        Self::check(self, txn, transaction)
+    }
+
+    fn apply(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        Self::apply(self, txn, session, transaction)
+    }
+}

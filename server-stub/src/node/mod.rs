@@ -1,0 +1,52 @@
+//! One guardian's part in ordering, judging and signing history.
+//!
+//! # How it works
+//!
+//! [`Core`] is the guardian as a state machine: it takes what peers sent, what wallets submitted and what time it
+//! is, and does everything else by itself, in [`Core::step`]. It owns the consensus engine, the peer network's end
+//! and the database. [`run`] drives it on a thread of its own, because its writes to disk block.
+//! [`NodeHandle`] is what the rest of the process sees: it submits, asks and waits.
+//!
+//! **Epochs** start when there is something to do: a submitted transaction, a session that is due to be closed, or
+//! a peer that began one. An idle federation makes none. A guardian contributes its time, its vote to close the
+//! session and the transactions that were submitted to it ([`Contribution`]); what a batch left out it contributes
+//! again.
+//!
+//! **Batches** are applied in one database transaction each (`apply`). Transactions are judged in the order of
+//! guardians by a [`StateMachine`]; accepted ones join the open session, rejected ones leave no trace but a reason
+//! for the submitter.
+//!
+//! **Sessions** close by rules that every guardian evaluates alike (`session`), and are then signed outside
+//! consensus (`signing`): shares are deterministic, travel over the peer network, and are asked for again until
+//! f+1 valid ones make the signature. Ordering never waits for it.
+
+mod apply;
+mod contribution;
+mod core;
+mod error;
+mod handle;
+mod keys;
+mod machine;
+mod message;
+mod pending;
+mod run;
+mod session;
+mod settings;
+mod signing;
+mod state;
+mod status;
+
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod testing;
+
+pub use self::core::{Core, Time};
+pub use contribution::Contribution;
+pub use error::NodeError;
+pub use handle::{NodeHandle, SessionState, SubmitError};
+pub use keys::GuardianKeys;
+pub use machine::StateMachine;
+pub use run::{RunningNode, start};
+pub use settings::Settings;
+pub use status::Progress;

@@ -1,0 +1,44 @@
+//! A guardian's limits and times.
+
+use std::time::Duration;
+
+use rekindle_protocol::session::{MAX_SESSION_BYTES, MAX_SESSION_EPOCHS, MAX_SESSION_ITEMS};
+
+/// Limits and times. Those that decide what history looks like must be the same for all guardians.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// A session closes after the batch in which it reaches this many items. Same for all.
+    pub session_items: usize,
+    /// A session closes after the batch in which its items reach this many bytes. Same for all.
+    pub session_bytes: usize,
+    /// A session closes with this many epochs. Same for all.
+    pub session_epochs: u64,
+    /// Most bytes of a contribution; a longer one is ignored. Same for all.
+    pub contribution_bytes: usize,
+    /// How old a session with items may get before this guardian votes to close it.
+    pub session_time: Duration,
+    /// How long a closed session waits for shares before they are asked for, again and again.
+    pub signature_retry: Duration,
+    /// Most transactions that wait to be ordered; beyond it a wallet is told to come back.
+    pub pending_transactions: usize,
+    /// Most bytes of transactions that wait to be ordered.
+    pub pending_bytes: usize,
+    /// How many epochs of the write-ahead log are kept for peers that do not acknowledge.
+    pub log_epochs: u64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            session_items: MAX_SESSION_ITEMS / 2,
+            session_bytes: MAX_SESSION_BYTES / 4,
+            session_epochs: MAX_SESSION_EPOCHS,
+            contribution_bytes: 256 << 10,
+            session_time: Duration::from_millis(500),
+            signature_retry: Duration::from_secs(1),
+            pending_transactions: 10_000,
+            pending_bytes: 32 << 20,
+            log_epochs: 1_000,
+        }
+    }
+}
