@@ -1,5 +1,6 @@
 //! The browser's platform, in a dedicated worker of a real browser.
 #![cfg(target_arch = "wasm32")]
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use std::rc::Rc;
 

@@ -8,7 +8,7 @@ use std::error::Error;
 use rekindle_client::platform::StoreError;
 
 /// Translates an error of the database.
-pub(super) fn translate(error: &rexie::Error) -> StoreError {
+pub(super) fn translate(error: &dyn Error) -> StoreError {
     let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
     from_text(&text)
 }
@@ -61,9 +61,8 @@ fn split(text: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use wasm_bindgen_test::wasm_bindgen_test;
 
-    #[wasm_bindgen_test]
+    #[test]
     fn names_are_found_in_the_text() {
         assert_eq!(from_text("DOM exception: QuotaExceededError: full"), StoreError::Full);
         assert_eq!(from_text("failed to open indexed db: VersionError: 2 < 3"), StoreError::TooNew);
