@@ -40,22 +40,29 @@ async function hasRustup() {
   }
 }
 
-/** Installs the toolchain of rust-toolchain.toml through rustup if it is missing. */
-async function installToolchain() {
+/** Whether rustup has the toolchain that rust-toolchain.toml names. */
+async function hasToolchain(channel) {
+  const { stdout } = await capture('rustup', ['toolchain', 'list']);
+  return stdout.split('\n').some((line) => line.startsWith(`${channel}-`) || line.startsWith(`${channel} `));
+}
+
+/**
+ * Installs the toolchain that rust-toolchain.toml names, if rustup lacks it. One that is installed is
+ * never updated: other projects on this machine may count on it.
+ */
+async function installMissingToolchain() {
   const channel = /^channel = "([^"]+)"/m.exec(readFileSync(at('rust-toolchain.toml'), 'utf8'))[1];
+  if (process.env.RUSTUP_TOOLCHAIN || !(await hasRustup()) || (await hasToolchain(channel))) return;
   note(`installing the Rust toolchain ${channel}`);
   const components = COMPONENTS.flatMap((component) => ['--component', component]);
-  await run('rustup', ['toolchain', 'install', channel, '--profile', 'minimal', '--target', WASM_TARGET, ...components]);
+  await run('rustup', ['toolchain', 'install', channel, '--no-self-update', '--profile', 'minimal', '--target', WASM_TARGET, ...components]);
 }
 
 /** Makes sure that cargo and rustc work in this repository and are new enough. */
 export async function ensureRust() {
-  let version = await capture('rustc', ['--version']);
-  if (version.code !== 0 && (await hasRustup())) {
-    await installToolchain();
-    version = await capture('rustc', ['--version']);
-  }
-  if (version.code !== 0) throw new Failure(`rustc does not run: ${version.stderr.trim()}`);
+  await installMissingToolchain();
+  const version = await capture('rustc', ['--version']);
+  if (version.code !== 0) throw new Failure(`rustc does not run: ${version.stderr.split('\n')[0]}`);
   const [, found] = /^rustc (\S+)/.exec(version.stdout) ?? [];
   const wanted = wantedRust();
   if (!found || !atLeast(found, wanted)) {
