@@ -10,8 +10,11 @@
 //! schedule of the session stream); a thin asynchronous shell feeds them and does what they say.
 
 pub mod backoff;
+pub mod context;
 pub mod federation;
+pub mod modules;
 pub mod platform;
+pub mod recovery;
 pub mod store;
 
 #[cfg(any(test, feature = "testing"))]

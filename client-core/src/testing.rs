@@ -3,6 +3,7 @@
 //! The suites are plain async functions that panic on the first broken promise, so that they run
 //! under any test harness: natively, and in a browser's worker.
 
+pub mod federation;
 pub mod runtime;
 pub mod store;
 pub mod transport;

@@ -1,0 +1,52 @@
+//! What every part of a wallet knows of its federation and of itself.
+
+use rekindle_protocol::{
+    bls::PublicKey,
+    bytes::FederationId,
+    config::{ClientConfig, ConfigError},
+    modules::{deposit::DepositConfig, mint::MintConfig},
+    ownership::WalletSecret,
+    transaction::ModuleId,
+};
+
+/// A federation's checked config and the wallet's secrets within it. Shared, never changed.
+pub struct WalletContext {
+    /// The hash of the config.
+    pub federation: FederationId,
+    /// The config.
+    pub config: ClientConfig,
+    /// The key that sessions are signed with.
+    pub session_key: PublicKey,
+    /// Number of the mint module.
+    pub mint_id: ModuleId,
+    /// The mint's denominations, keys and fees.
+    pub mint: MintConfig,
+    /// Number of the deposit module.
+    pub deposit_id: ModuleId,
+    /// The issuers and fees.
+    pub deposit: DepositConfig,
+    /// The wallet's secrets in this federation.
+    pub secret: WalletSecret,
+}
+
+impl WalletContext {
+    /// Checks the config and puts its parts where they are used.
+    ///
+    /// # Errors
+    /// [`ConfigError`] for a config that no wallet can work with.
+    pub fn new(config: ClientConfig, secret: WalletSecret) -> Result<Self, ConfigError> {
+        config.validate()?;
+        let (mint_id, mint) = config.mint()?;
+        let (deposit_id, deposit) = config.deposit()?;
+        Ok(Self {
+            federation: config.federation_id(),
+            session_key: config.session_key()?,
+            mint_id,
+            mint,
+            deposit_id,
+            deposit,
+            config,
+            secret,
+        })
+    }
+}

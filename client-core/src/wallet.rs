@@ -1,0 +1,168 @@
+//! A wallet: one seed, one federation, one store.
+//!
+//! [`Wallet`] is a handle that can be cloned; all clones are one wallet. Its operations ([`Wallet::send`],
+//! [`Wallet::redeem`] and the rest) may overlap. [`Wallet::run`] is the wallet's background: the platform polls it for
+//! as long as the wallet is open, and it recovers, resumes what a crash interrupted, follows history and claims
+//! deposits. Dropping any of these futures at any point is safe: what matters is stored before it is done.
+
+mod background;
+mod complete;
+mod draft;
+mod error;
+mod follow;
+mod keys;
+mod live;
+mod overview;
+mod pending;
+mod setup;
+mod spend;
+mod submit;
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
+
+use futures::lock::{Mutex, MutexGuard};
+use rekindle_protocol::{bytes::Tweak, ownership::SeedWords};
+
+use crate::{
+    context::WalletContext,
+    federation::FederationApi,
+    platform::{Batch, Runtime, Store, Transport},
+};
+
+use live::Live;
+
+pub use error::WalletError;
+pub use overview::{Balance, HistoryEntry, OperationStatus, OutstandingToken};
+pub use setup::FederationInfo;
+pub use spend::{Received, SentToken};
+
+/// The outside world, as a wallet needs it.
+#[derive(Clone)]
+pub struct Platform {
+    /// Where the wallet's records lie. Nothing else may write to it.
+    pub store: Rc<dyn Store>,
+    /// The way to guardians.
+    pub transport: Rc<dyn Transport>,
+    /// Time and randomness.
+    pub runtime: Rc<dyn Runtime>,
+}
+
+/// A wallet. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Wallet(Rc<Inner>);
+
+struct Inner {
+    platform: Platform,
+    words: SeedWords,
+    joined: RefCell<Option<Joined>>,
+    /// Held while a batch is computed and committed, so that memory and store change together.
+    committing: Mutex<()>,
+    /// Held by whatever makes or settles transactions.
+    working: Mutex<()>,
+    /// Held by whatever moves the position in history.
+    following: Mutex<()>,
+    changed: Cell<u64>,
+    listener: RefCell<Option<Rc<dyn Fn()>>>,
+}
+
+/// What there is once a federation is joined.
+struct Joined {
+    context: Rc<WalletContext>,
+    api: Rc<FederationApi>,
+    live: Live,
+}
+
+impl Wallet {
+    fn new(platform: Platform, words: SeedWords, joined: Option<Joined>) -> Self {
+        Self(Rc::new(Inner {
+            platform,
+            words,
+            joined: RefCell::new(joined),
+            committing: Mutex::new(()),
+            working: Mutex::new(()),
+            following: Mutex::new(()),
+            changed: Cell::new(0),
+            listener: RefCell::new(None),
+        }))
+    }
+
+    /// The twelve seed words, to be shown to the wallet's owner.
+    pub fn seed_words(&self) -> zeroize::Zeroizing<String> {
+        self.0.words.reveal()
+    }
+
+    /// Calls `listener` after every change of what the wallet shows. There is one listener; a new one replaces it.
+    pub fn on_change(&self, listener: Rc<dyn Fn()>) {
+        *self.0.listener.borrow_mut() = Some(listener);
+    }
+
+    fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    fn context(&self) -> Option<Rc<WalletContext>> {
+        self.0.joined.borrow().as_ref().map(|joined| joined.context.clone())
+    }
+
+    fn api(&self) -> Result<Rc<FederationApi>, WalletError> {
+        self.0.joined.borrow().as_ref().map(|joined| joined.api.clone()).ok_or(WalletError::NotJoined)
+    }
+
+    fn joined(&self) -> Result<Rc<WalletContext>, WalletError> {
+        self.context().ok_or(WalletError::NotJoined)
+    }
+
+    /// The context, if money can be moved: a federation is joined and no recovery is running.
+    fn ready(&self) -> Result<Rc<WalletContext>, WalletError> {
+        let context = self.joined()?;
+        if self.is_recovering() { Err(WalletError::RecoveryRunning) } else { Ok(context) }
+    }
+
+    fn with_live<R>(&self, read: impl FnOnce(&Live) -> R) -> Option<R> {
+        self.0.joined.borrow().as_ref().map(|joined| read(&joined.live))
+    }
+
+    async fn working(&self) -> MutexGuard<'_, ()> {
+        self.0.working.lock().await
+    }
+
+    /// Changes the state: `change` works on a copy and fills a batch; once the batch is committed, the copy is the state.
+    async fn update<R>(
+        &self,
+        change: impl FnOnce(&mut Live, &mut Batch) -> Result<R, WalletError>,
+    ) -> Result<R, WalletError> {
+        let _committing = self.0.committing.lock().await;
+        let mut live = self.with_live(Live::clone).ok_or(WalletError::NotJoined)?;
+        let mut batch = Batch::new();
+        let result = change(&mut live, &mut batch)?;
+        if !batch.is_empty() {
+            self.platform().store.commit(batch).await?;
+            if let Some(joined) = self.0.joined.borrow_mut().as_mut() {
+                joined.live = live;
+            }
+            self.notify();
+        }
+        Ok(result)
+    }
+
+    fn notify(&self) {
+        let listener = self.0.listener.borrow().clone();
+        if let Some(listener) = listener {
+            listener();
+        }
+    }
+
+    fn fresh_tweak(&self) -> Result<Tweak, WalletError> {
+        let mut tweak = Tweak([0; Tweak::LEN]);
+        self.platform().runtime.random(&mut tweak.0)?;
+        Ok(tweak)
+    }
+
+    /// Lets others run: a browser's worker has one thread for everything.
+    async fn breathe(&self) {
+        self.platform().runtime.sleep(0).await;
+    }
+}

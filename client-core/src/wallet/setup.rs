@@ -1,0 +1,181 @@
+//! How a wallet begins: created, opened, recovered, joined to a federation.
+
+use std::rc::Rc;
+
+use rekindle_protocol::{
+    config::ConfigDocument,
+    encoding::Canonical,
+    invite::InviteCode,
+    ownership::SeedWords,
+};
+use zeroize::Zeroizing;
+
+use super::{Joined, Platform, Wallet, WalletError, keys, live::Live};
+use crate::{
+    context::WalletContext,
+    federation::FederationApi,
+    platform::Batch,
+    recovery::RecoveryRecord,
+};
+
+/// The federation that a wallet has joined.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FederationInfo {
+    /// The federation's id in hex.
+    pub federation: String,
+    /// Its name for people.
+    pub name: String,
+    /// Names and base URLs of its guardians, by id.
+    pub guardians: Vec<(String, String)>,
+    /// Whether one of its issuers is a faucet, as test federations have.
+    pub has_faucet: bool,
+}
+
+impl Wallet {
+    /// Whether the store holds a wallet.
+    ///
+    /// # Errors
+    /// [`WalletError::Store`].
+    pub async fn exists(platform: &Platform) -> Result<bool, WalletError> {
+        Ok(platform.store.get(keys::FORMAT.as_bytes()).await?.is_some())
+    }
+
+    /// Makes a wallet with fresh seed words.
+    ///
+    /// # Errors
+    /// [`WalletError::WalletExists`], [`WalletError::Store`], [`WalletError::Random`].
+    pub async fn create(platform: Platform) -> Result<Self, WalletError> {
+        let mut entropy = Zeroizing::new([0; 16]);
+        platform.runtime.random(&mut *entropy)?;
+        let words = SeedWords::from_entropy(&entropy);
+        begin(&platform, &words, Batch::new()).await?;
+        Ok(Self::new(platform, words, None))
+    }
+
+    /// Makes a wallet from the words of one that was lost, and begins to recover it. [`Wallet::run`] does the work.
+    ///
+    /// # Errors
+    /// [`WalletError::Seed`], [`WalletError::Invite`], [`WalletError::WalletExists`], [`WalletError::Federation`] if no
+    /// guardian gives the config; then nothing was stored.
+    pub async fn recover(platform: Platform, words: &str, invite: &str) -> Result<Self, WalletError> {
+        let words = SeedWords::parse(words)?;
+        let invite = InviteCode::parse(invite).map_err(WalletError::Invite)?;
+        if Self::exists(&platform).await? {
+            return Err(WalletError::WalletExists);
+        }
+        let document = download(&platform, &invite).await?;
+        let mut joined = join(&platform, &words, document.clone()).await?;
+        let record = RecoveryRecord::default();
+        let mut batch = Batch::new();
+        batch.put(keys::FEDERATION, document.to_bytes());
+        batch.put(keys::RECOVERY, record.write());
+        begin(&platform, &words, batch).await?;
+        joined.recovery = Some(record);
+        Ok(Self::new(platform, words, Some(joined)))
+    }
+
+    /// Opens the wallet in the store, without network.
+    ///
+    /// # Errors
+    /// [`WalletError::WalletNotFound`], [`WalletError::TooNew`], [`WalletError::Corrupt`], [`WalletError::Store`].
+    pub async fn open(platform: Platform) -> Result<Self, WalletError> {
+        let store = &platform.store;
+        match store.get(keys::FORMAT.as_bytes()).await?.as_deref() {
+            None => return Err(WalletError::WalletNotFound),
+            Some([keys::FORMAT_VERSION]) => {}
+            Some([version, ..]) if *version > keys::FORMAT_VERSION => return Err(WalletError::TooNew),
+            Some(_) => return Err(WalletError::Corrupt("the version".into())),
+        }
+        let entropy = store.get(keys::SEED.as_bytes()).await?.map(Zeroizing::new);
+        let entropy: [u8; 16] = entropy
+            .and_then(|bytes| bytes.as_slice().try_into().ok())
+            .ok_or_else(|| WalletError::Corrupt("the seed".into()))?;
+        let words = SeedWords::from_entropy(&Zeroizing::new(entropy));
+        let joined = match store.get(keys::FEDERATION.as_bytes()).await? {
+            None => None,
+            Some(bytes) => {
+                let document = ConfigDocument::from_bytes(&bytes)
+                    .map_err(|error| WalletError::Corrupt(error.to_string()))?;
+                Some(join(&platform, &words, document).await?)
+            }
+        };
+        Ok(Self::new(platform, words, joined))
+    }
+
+    /// Joins the federation of an invite code. Joining the same one again does nothing.
+    ///
+    /// The wallet is new to the federation and follows its history from now on.
+    ///
+    /// # Errors
+    /// [`WalletError::Invite`], [`WalletError::AlreadyJoined`], [`WalletError::Federation`], [`WalletError::Store`].
+    pub async fn join(&self, invite: &str) -> Result<FederationInfo, WalletError> {
+        let invite = InviteCode::parse(invite).map_err(WalletError::Invite)?;
+        let _working = self.working().await;
+        match self.context() {
+            Some(context) if context.federation == invite.federation => {}
+            Some(_) => return Err(WalletError::AlreadyJoined),
+            None => {
+                let platform = self.platform();
+                let document = download(platform, &invite).await?;
+                let mut joined = join(platform, &self.0.words, document.clone()).await?;
+                let position = joined.api.newest_position().await?;
+                joined.live.scanner.position = position;
+                let mut batch = Batch::new();
+                batch.put(keys::FEDERATION, document.to_bytes());
+                joined.live.store_scanner(&mut batch);
+                platform.store.commit(batch).await?;
+                *self.0.joined.borrow_mut() = Some(joined);
+                self.notify();
+                self.wake();
+            }
+        }
+        self.federation().ok_or(WalletError::NotJoined)
+    }
+
+    /// The federation that the wallet has joined.
+    pub fn federation(&self) -> Option<FederationInfo> {
+        let joined = self.0.joined.borrow();
+        let joined = joined.as_ref()?;
+        let config = &joined.context.config;
+        let urls = joined.api.urls();
+        Some(FederationInfo {
+            federation: joined.context.federation.to_string(),
+            name: config.name.clone(),
+            guardians: config
+                .guardians
+                .iter()
+                .zip(urls)
+                .map(|(guardian, url)| (guardian.name.clone(), url.unwrap_or_default()))
+                .collect(),
+            has_faucet: joined.context.deposit.issuers.iter().any(|issuer| issuer.faucet),
+        })
+    }
+}
+
+/// Writes a new wallet's first records, all at once.
+async fn begin(platform: &Platform, words: &SeedWords, mut batch: Batch) -> Result<(), WalletError> {
+    if Wallet::exists(platform).await? {
+        return Err(WalletError::WalletExists);
+    }
+    batch.put(keys::FORMAT, [keys::FORMAT_VERSION]);
+    batch.put(keys::SEED, words.entropy().to_vec());
+    Ok(platform.store.commit(batch).await?)
+}
+
+async fn download(platform: &Platform, invite: &InviteCode) -> Result<ConfigDocument, WalletError> {
+    Ok(FederationApi::download_config(invite, platform.transport.clone(), platform.runtime.clone()).await?)
+}
+
+/// Loads everything about a federation that the store holds.
+async fn join(platform: &Platform, words: &SeedWords, document: ConfigDocument) -> Result<Joined, WalletError> {
+    let secret = words.wallet_secret(&document.config.federation_id());
+    let api = FederationApi::new(&document, platform.transport.clone(), platform.runtime.clone());
+    let context = Rc::new(WalletContext::new(document.config, secret)?);
+    let live = Live::load(context.clone(), &*platform.store).await?;
+    let recovery = match platform.store.get(keys::RECOVERY.as_bytes()).await? {
+        None => None,
+        Some(bytes) => Some(RecoveryRecord::read(&bytes)),
+    };
+    Ok(Joined { context, api: Rc::new(api), live, recovery })
+}
+

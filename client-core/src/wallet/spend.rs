@@ -1,0 +1,409 @@
+//! Moving money: send, redeem, reclaim, claim, withdraw.
+//!
+//! Each operation makes a transaction from the wallet's state, stores it, and only then submits it. What happens
+//! after that (a crash, a dead federation, a lost answer) is settled by the stored transaction alone.
+
+use rekindle_protocol::{
+    amount::Amount,
+    bytes::{Hash, Tweak, TxId},
+    hash::Context,
+    modules::deposit::{DepositAddress, DepositOutput, claim_nonce},
+    modules::mint::Denomination,
+    ownership::{MemoContent, OperationKind},
+};
+use zeroize::Zeroizing;
+
+use super::{
+    Wallet, WalletError,
+    draft::{Spends, build},
+    live::Live,
+    overview::token_text,
+    pending::Pending,
+    submit::Outcome,
+};
+use crate::{
+    context::WalletContext,
+    modules::{
+        deposit::Credit,
+        mint::{Note, Token, decompose, decompose_after_fees, select, verify_note},
+    },
+};
+
+/// How often a spend is made anew after another device spent one of its notes.
+const MAX_ATTEMPTS: usize = 5;
+
+/// A token ready to be handed to somebody. It has no `Debug`: whoever has the text has the money.
+pub struct SentToken {
+    /// The transaction that made its notes.
+    pub txid: TxId,
+    /// What it is worth, in sats.
+    pub sats: u64,
+    /// The token's text.
+    pub token: Zeroizing<String>,
+}
+
+/// What an operation brought in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Received {
+    /// The transaction.
+    pub txid: TxId,
+    /// What was added, in sats.
+    pub sats: u64,
+}
+
+/// Where a transaction's value goes.
+struct Plan {
+    tokens: Vec<Denomination>,
+    withdrawal: Option<DepositOutput>,
+    /// What leaves: the token or the withdrawal, in sats.
+    leaving: Amount,
+}
+
+impl Wallet {
+    /// Makes a fresh deposit address. It needs no storing: history shows its credits to the seed.
+    ///
+    /// # Errors
+    /// [`WalletError::NotJoined`], [`WalletError::Random`].
+    pub fn deposit_address(&self) -> Result<String, WalletError> {
+        let context = self.joined()?;
+        let tweak = self.fresh_tweak()?;
+        let address: DepositAddress =
+            context.secret.deposit_address(&context.federation, context.deposit_id, tweak);
+        Ok(address.to_string())
+    }
+
+    /// Takes `amount` out of the wallet as a token. The notes are reissued first, so that the token is exact and a
+    /// restored wallet knows which notes are out.
+    ///
+    /// # Errors
+    /// [`WalletError`]; nothing is lost by any of them: what was stored goes on by itself.
+    pub async fn send(&self, amount: Amount) -> Result<SentToken, WalletError> {
+        let context = self.ready()?;
+        let tokens = decompose(amount, &context.mint);
+        let plan = Plan { tokens, withdrawal: None, leaving: amount };
+        let txid = self.spend_notes(&context, OperationKind::Send, plan).await?;
+        let token = self.with_live(|live| token_text(&context, live, txid)).flatten();
+        let token = token.ok_or(WalletError::Internal("a sent token's notes are incomplete"))?;
+        Ok(SentToken { txid, sats: amount.sats(), token })
+    }
+
+    /// Burns `amount` toward issuer number `issuer`, who pays it out as `reference` says.
+    ///
+    /// # Errors
+    /// As for [`Wallet::send`].
+    pub async fn withdraw(&self, issuer: u16, amount: Amount, reference: Hash) -> Result<TxId, WalletError> {
+        let context = self.ready()?;
+        if usize::from(issuer) >= context.deposit.issuers.len() {
+            return Err(WalletError::OperationNotFound);
+        }
+        let withdrawal = Some(DepositOutput::Withdrawal { issuer, amount, reference });
+        let plan = Plan { tokens: Vec::new(), withdrawal, leaving: amount };
+        self.spend_notes(&context, OperationKind::Withdrawal, plan).await
+    }
+
+    /// Spends own notes for `plan` and takes back the change.
+    async fn spend_notes(
+        &self,
+        context: &WalletContext,
+        kind: OperationKind,
+        plan: Plan,
+    ) -> Result<TxId, WalletError> {
+        if plan.leaving == Amount::ZERO {
+            return Err(WalletError::AmountInvalid);
+        }
+        let _working = self.working().await;
+        for _ in 0..MAX_ATTEMPTS {
+            let txid = self.store_spend(context, kind, &plan).await?;
+            match self.submit(&txid).await? {
+                Outcome::Accepted => {
+                    self.complete_notes(Some(txid)).await?;
+                    return Ok(txid);
+                }
+                // Another device on the same seed spent a note first: see what it did, and choose again.
+                Outcome::Conflict => self.catch_up().await?,
+            }
+        }
+        Err(WalletError::Contended)
+    }
+
+    /// Stores a transaction for `plan`.
+    async fn store_spend(
+        &self,
+        context: &WalletContext,
+        kind: OperationKind,
+        plan: &Plan,
+    ) -> Result<TxId, WalletError> {
+        let tweak = self.fresh_tweak()?;
+        let now = self.platform().runtime.now();
+        self.update(|live, batch| {
+            let fees = context.mint.fees;
+            let withdrawal_fee = plan.withdrawal.as_ref().map_or(Amount::ZERO, |_| context.deposit.fees.output);
+            let token_fee = fees.output.sats().saturating_mul(plan.tokens.len() as u64);
+            let needed = Amount::checked_sum([plan.leaving, Amount(token_fee), withdrawal_fee])
+                .ok_or(WalletError::AmountTooLarge)?;
+            let available: Vec<_> = live.spendable().map(|(_, note)| note.clone()).collect();
+            let amounts: Vec<Amount> = available.iter().map(Note::amount).collect();
+            let chosen = select(&amounts, needed, fees.input).ok_or(WalletError::InsufficientBalance {
+                available: amounts.iter().map(|a| a.sats()).sum(),
+                needed: needed.sats(),
+            })?;
+            let mut spends = Spends::default();
+            let mut total = 0;
+            for at in chosen {
+                spends.note(context, &available[at])?;
+                total += amounts[at].sats() - fees.input.sats();
+            }
+            let (change, _) = decompose_after_fees(Amount(total - needed.sats()), fees.output, &context.mint);
+            let change_sats = sum(&change);
+            let memo = MemoContent {
+                kind,
+                amount: plan.leaving,
+                token_outputs: u8::try_from(plan.tokens.len()).map_err(|_| WalletError::AmountTooLarge)?,
+                reference: Hash([0; 32]),
+            };
+            // What neither leaves nor comes back is the fee.
+            let spent = total + fees.input.sats() * spends.len() as u64;
+            let fee = Amount(spent - plan.leaving.sats() - change_sats);
+            let denominations: Vec<Denomination> = plan.tokens.iter().chain(&change).copied().collect();
+            let transaction =
+                build(context, tweak, spends, &denominations, plan.withdrawal.clone(), fee, &memo)?;
+            let incoming = Amount(change_sats);
+            let pending = Pending { transaction, kind, amount: plan.leaving, incoming, time: now, received: None };
+            Ok(live.add_pending(pending, batch))
+        })
+        .await
+    }
+
+    /// Stores a token and redeems it: its notes become the wallet's own.
+    ///
+    /// A token of which some notes are spent brings in the rest.
+    ///
+    /// # Errors
+    /// [`WalletError::TokenInvalid`], [`WalletError::TokenOtherFederation`], [`WalletError::TokenSpent`] and what
+    /// submitting can meet; then the token is stored and redeemed later.
+    pub async fn redeem(&self, text: &str) -> Result<Received, WalletError> {
+        let context = self.ready()?;
+        let token = Token::parse(text)?;
+        if token.federation != DepositAddress::federation_prefix(&context.federation) {
+            return Err(WalletError::TokenOtherFederation);
+        }
+        for note in &token.notes {
+            let nonce = note.nonce().ok_or(WalletError::TokenInvalid)?;
+            if !verify_note(&context, note.denomination, &nonce, &note.signature) {
+                return Err(WalletError::TokenInvalid);
+            }
+            self.breathe().await;
+        }
+        let id = token_id(&token);
+        self.update(|live, batch| {
+            if !live.received.contains_key(&id) {
+                live.add_received(id, token.clone(), batch);
+            }
+            Ok(())
+        })
+        .await?;
+        let _working = self.working().await;
+        self.redeem_received(id).await
+    }
+
+    /// Redeems a stored token.
+    pub(super) async fn redeem_received(&self, id: Hash) -> Result<Received, WalletError> {
+        let context = self.ready()?;
+        loop {
+            // A transaction that was stored before goes on; a new one could only conflict with it.
+            let stored = self.with_live(|live| {
+                live.pending.iter().find(|(_, p)| p.received == Some(id)).map(|(txid, p)| (*txid, p.amount))
+            });
+            let (txid, amount) = match stored.flatten() {
+                Some(stored) => stored,
+                None => self.store_redeem(&context, id).await?,
+            };
+            match self.submit(&txid).await? {
+                Outcome::Accepted => {
+                    self.complete_notes(Some(txid)).await?;
+                    return Ok(Received { txid, sats: amount.sats() });
+                }
+                // The spent note is gone from the stored token: try again with the rest.
+                Outcome::Conflict => {}
+            }
+        }
+    }
+
+    async fn store_redeem(&self, context: &WalletContext, id: Hash) -> Result<(TxId, Amount), WalletError> {
+        let tweak = self.fresh_tweak()?;
+        let now = self.platform().runtime.now();
+        self.update(|live, batch| {
+            let token = live.received.get(&id).ok_or(WalletError::TokenSpent)?;
+            let mut spends = Spends::default();
+            for note in &token.notes {
+                spends.token_note(context, note)?;
+            }
+            let input_fees = note_fees(context, &spends);
+            let pending = collect(context, tweak, spends, token.amount(), input_fees, now, |amount| MemoContent {
+                kind: OperationKind::Redeem,
+                amount,
+                token_outputs: 0,
+                reference: Hash([0; 32]),
+            })?;
+            let pending = Pending { received: Some(id), ..pending };
+            let amount = pending.amount;
+            Ok((live.add_pending(pending, batch), amount))
+        })
+        .await
+    }
+
+    /// Takes back a sent token that nobody has redeemed.
+    ///
+    /// # Errors
+    /// [`WalletError::OperationNotFound`], [`WalletError::NotReclaimable`], [`WalletError::TokenSpent`] if somebody was
+    /// faster, and what submitting can meet.
+    pub async fn reclaim(&self, send: &TxId) -> Result<Received, WalletError> {
+        let context = self.ready()?;
+        let _working = self.working().await;
+        self.complete_notes(Some(*send)).await?;
+        let tweak = self.fresh_tweak()?;
+        let now = self.platform().runtime.now();
+        let (txid, amount) = self
+            .update(|live, batch| {
+                let modules = &live.scanner.modules;
+                let sent = modules.operations.get(send).ok_or(WalletError::OperationNotFound)?;
+                if sent.kind != OperationKind::Send {
+                    return Err(WalletError::NotReclaimable);
+                }
+                let mut spends = Spends::default();
+                let mut total = 0;
+                for (nonce, note) in modules.mint.token_notes(*send) {
+                    if live.is_reserved(&Hash(nonce.0)) {
+                        return Err(WalletError::NotReclaimable);
+                    }
+                    spends.note(&context, note)?;
+                    total += note.amount().sats();
+                }
+                if total == 0 {
+                    return Err(WalletError::NotReclaimable);
+                }
+                let input_fees = note_fees(&context, &spends);
+                let pending =
+                    collect(&context, tweak, spends, Amount(total), input_fees, now, |amount| MemoContent {
+                        kind: OperationKind::Reclaim,
+                        amount,
+                        token_outputs: 0,
+                        reference: Hash(send.0),
+                    })?;
+                let amount = pending.amount;
+                Ok((live.add_pending(pending, batch), amount))
+            })
+            .await?;
+        match self.submit(&txid).await? {
+            Outcome::Accepted => {
+                self.complete_notes(Some(txid)).await?;
+                Ok(Received { txid, sats: amount.sats() })
+            }
+            Outcome::Conflict => {
+                self.catch_up().await?;
+                Err(WalletError::TokenSpent)
+            }
+        }
+    }
+
+    /// Claims every credit of the wallet's deposit addresses that it knows of. Gives what came in, one for each credit.
+    ///
+    /// # Errors
+    /// What submitting can meet; credits that were not claimed stay to be claimed.
+    pub async fn claim_deposits(&self) -> Result<Vec<Received>, WalletError> {
+        self.ready()?;
+        self.catch_up().await?;
+        let _working = self.working().await;
+        self.claim_known().await
+    }
+
+    /// Claims the credits that history has shown.
+    pub(super) async fn claim_known(&self) -> Result<Vec<Received>, WalletError> {
+        let context = self.ready()?;
+        let mut claimed = Vec::new();
+        while let Some((txid, amount)) = self.store_claim(&context).await? {
+            match self.submit(&txid).await? {
+                Outcome::Accepted => {
+                    self.complete_notes(Some(txid)).await?;
+                    claimed.push(Received { txid, sats: amount.sats() });
+                }
+                // Another device on the same seed was faster: what it did is in history, and so is the money.
+                Outcome::Conflict => self.catch_up().await?,
+            }
+        }
+        Ok(claimed)
+    }
+
+    /// Stores the claim of one unclaimed credit, if there is one.
+    async fn store_claim(&self, context: &WalletContext) -> Result<Option<(TxId, Amount)>, WalletError> {
+        let tweak = self.fresh_tweak()?;
+        let now = self.platform().runtime.now();
+        self.update(|live, batch| {
+            let Some(credit) = next_credit(context, live) else { return Ok(None) };
+            let mut spends = Spends::default();
+            spends.credit(context, &credit);
+            let fee = context.deposit.fees.input;
+            let pending = collect(context, tweak, spends, credit.amount, fee, now, |amount| MemoContent {
+                kind: OperationKind::Deposit,
+                amount,
+                token_outputs: 0,
+                reference: Hash(credit.out_point.txid.0),
+            })?;
+            let amount = pending.amount;
+            Ok(Some((live.add_pending(pending, batch), amount)))
+        })
+        .await
+    }
+}
+
+/// A credit that no pending transaction claims and that is worth more than claiming it costs.
+fn next_credit(context: &WalletContext, live: &Live) -> Option<Credit> {
+    let worth = context.deposit.fees.input.checked_add(context.mint.fees.output)?;
+    live.scanner
+        .modules
+        .deposits
+        .credits()
+        .find(|credit| {
+            credit.amount > worth
+                && !live.is_reserved(&claim_nonce(&credit.out_point))
+        })
+        .cloned()
+}
+
+fn note_fees(context: &WalletContext, spends: &Spends) -> Amount {
+    // Both factors are small: 255 inputs, and a fee above a note's worth would make every note worthless.
+    Amount(context.mint.fees.input.sats().saturating_mul(spends.len() as u64))
+}
+
+/// A transaction that turns all it spends, `total`, into own notes. `input_fees` is what the inputs cost together.
+fn collect(
+    context: &WalletContext,
+    tweak: Tweak,
+    spends: Spends,
+    total: Amount,
+    input_fees: Amount,
+    now: u64,
+    memo: impl FnOnce(Amount) -> MemoContent,
+) -> Result<Pending, WalletError> {
+    let left = total.checked_sub(input_fees).ok_or(WalletError::AmountInvalid)?;
+    let (notes, _) = decompose_after_fees(left, context.mint.fees.output, &context.mint);
+    let amount = Amount(sum(&notes));
+    if amount == Amount::ZERO {
+        return Err(WalletError::AmountInvalid);
+    }
+    let fee = total.checked_sub(amount).ok_or(WalletError::Internal("notes above what pays for them"))?;
+    let memo = memo(amount);
+    let kind = memo.kind;
+    let transaction = build(context, tweak, spends, &notes, None, fee, &memo)?;
+    Ok(Pending { transaction, kind, amount, incoming: amount, time: now, received: None })
+}
+
+fn sum(notes: &[Denomination]) -> u64 {
+    notes.iter().filter_map(|note| note.amount()).map(Amount::sats).sum()
+}
+
+fn token_id(token: &Token) -> Hash {
+    // Any hash that depends on the notes alone will do; this one says nothing about their secrets.
+    let nonces: Vec<[u8; 32]> = token.notes.iter().filter_map(|note| note.nonce()).map(|nonce| nonce.0).collect();
+    Context::SpentNonce.hash(&[b"token.", nonces.as_flattened()])
+}
