@@ -1,6 +1,6 @@
 // Where things are. Every script works from any current directory.
 
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The repository's root. */
@@ -16,7 +16,7 @@ export const toolsDir = at('.tools');
 export const toolsBin = join(toolsDir, 'bin');
 
 /** Cargo's output. */
-export const targetDir = process.env.CARGO_TARGET_DIR ?? at('target');
+export const targetDir = resolve(process.env.CARGO_TARGET_DIR ?? at('target'));
 
 /** The guardian binary that `npm start`, the end-to-end tests and the benches share. */
 export const guardianBinary = join(targetDir, 'release', 'guardian');
