@@ -24,7 +24,7 @@ pub use prefix::PrefixAgreement;
 
 use std::collections::BTreeSet;
 
-/// A guardian's number: its position in the config, from 0.
+/// A guardian's number: its place in the config, from 0.
 pub type GuardianId = u16;
 
 /// The number of guardians of a federation and of liars it bears.
@@ -69,6 +69,17 @@ pub enum Step<T> {
     Done(T),
     /// Too few guardians are left to decide. Another round may fare better.
     Undecidable,
+}
+
+impl<T> Step<T> {
+    /// The same step with another outcome.
+    pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Step::Ask(needed) => Step::Ask(needed),
+            Step::Done(output) => Step::Done(change(output)),
+            Step::Undecidable => Step::Undecidable,
+        }
+    }
 }
 
 /// A rule for believing answers of type `A`.
