@@ -68,6 +68,11 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
         &self.log
     }
 
+    /// The log, to release what is not needed any more.
+    pub fn log_mut(&mut self) -> &mut L {
+        &mut self.log
+    }
+
     /// Logs and proposes `contribution` for the current epoch, once an epoch.
     ///
     /// # Errors

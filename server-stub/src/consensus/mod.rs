@@ -29,8 +29,8 @@
 //!
 //! # Faults
 //!
-//! No input from a peer is an error. What a peer did wrong comes back as [`Fault`] with its id. Only
-//! [`FaultKind::Malformed`] is proof of misbehaviour: a guardian that was cut off and one that restarted send
+//! No input from a peer is an error. What a peer did wrong comes back as [`Fault`] with its id. Not
+//! all faults are proof of misbehaviour ([`FaultKind::is_proof`]): a guardian that was cut off and one that restarted send
 //! messages out of order and twice, and the engine reports honest peers for that.
 
 mod admission;
@@ -49,7 +49,7 @@ use bytes::Bytes;
 pub use admission::Admission;
 pub use badger::{Badger, MAX_FUTURE_EPOCHS, MAX_MESSAGE_BYTES};
 pub use durable::Durable;
-pub use keys::{ConsensusKeys, KeyError};
+pub use keys::{ConsensusKeys, KeyError, SecretScalar};
 pub use wal::{MemoryLog, Record, WriteAheadLog};
 
 /// Number of a guardian, from 0, in the order of the federation's config.
@@ -114,6 +114,12 @@ pub enum FaultKind {
     /// More messages for one epoch than the protocol can need; the rest is dropped.
     #[error("more messages for one epoch than the protocol can need")]
     Flood,
+    /// A signature share that does not verify.
+    #[error("a signature share that does not verify")]
+    InvalidShare,
+    /// A signature on another session than correct guardians closed.
+    #[error("a signature on another header of session {0}")]
+    OtherHeader(u64),
     /// Reported by the engine. Delays and restarts of honest guardians cause these too.
     #[error("engine: {0}")]
     Engine(String),
@@ -122,7 +128,7 @@ pub enum FaultKind {
 impl FaultKind {
     /// Whether only a faulty guardian can have caused it.
     pub fn is_proof(&self) -> bool {
-        matches!(self, Self::Malformed(_))
+        matches!(self, Self::Malformed(_) | Self::InvalidShare | Self::OtherHeader(_))
     }
 }
 

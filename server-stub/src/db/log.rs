@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use redb::{ReadableTable, WriteTransaction};
+use redb::WriteTransaction;
 use rekindle_protocol::encoding::Canonical;
 
 use super::{Db, DbError, tables::LOG};

@@ -9,6 +9,7 @@
 
 mod log;
 mod sessions;
+mod state;
 mod tables;
 
 use std::path::Path;
@@ -17,10 +18,14 @@ use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTran
 use rekindle_protocol::bytes::FederationId;
 
 pub use log::DbLog;
+pub(crate) use sessions::{
+    ClosedSession, append_items, close_session, closed_sessions, is_accepted, read_signature,
+    record_accepted, sign_session, take_open_items,
+};
 pub use sessions::{
     StoredSession, accepted_in, open_items, read_session, recovery_entries, recovery_from, sessions_from,
 };
-pub(crate) use sessions::{ClosedSession, append_items, close_session, closed_sessions, record_accepted, sign_session};
+pub(crate) use state::{insert_pending, pending_rows, read_state, remove_pending, write_state};
 pub(crate) use tables::create_tables;
 use tables::{FEDERATION_KEY, META, SCHEMA_KEY};
 

@@ -117,8 +117,7 @@ pub fn accepted_in(txn: &ReadTransaction, txid: &TxId) -> Result<Option<u64>, Db
 pub fn open_items(txn: &ReadTransaction) -> Result<Vec<Item>, DbError> {
     let mut items = Vec::new();
     for row in txn.open_table(OPEN_ITEMS)?.range::<u64>(..)? {
-        let batch = Vec::<Item>::from_bytes(row?.1.value());
-        items.extend(batch.map_err(|_| DbError::Damaged("open session"))?);
+        items.extend(stored_items(row?.1.value())?);
     }
     Ok(items)
 }
@@ -131,15 +130,34 @@ pub(crate) fn append_items(txn: &WriteTransaction, epoch: u64, items: &Vec<Item>
     Ok(())
 }
 
-/// Remembers in which session a transaction was accepted. False if it was accepted before.
+/// Empties the open session and gives its items, in order.
+pub(crate) fn take_open_items(txn: &WriteTransaction) -> Result<Vec<Item>, DbError> {
+    let mut table = txn.open_table(OPEN_ITEMS)?;
+    let mut items = Vec::new();
+    for row in table.range::<u64>(..)? {
+        items.extend(stored_items(row?.1.value())?);
+    }
+    table.retain(|_, _| false)?;
+    Ok(items)
+}
+
+fn stored_items(bytes: &[u8]) -> Result<Vec<Item>, DbError> {
+    Vec::<Item>::from_bytes(bytes).map_err(|_| DbError::Damaged("open session"))
+}
+
+/// Whether a transaction is in history, as of a transaction that is still open.
+pub(crate) fn is_accepted(txn: &WriteTransaction, txid: &TxId) -> Result<bool, DbError> {
+    Ok(txn.open_table(ACCEPTED)?.get(&txid.0)?.is_some())
+}
+
+/// Remembers in which session a transaction was accepted.
 pub(crate) fn record_accepted(txn: &WriteTransaction, txid: &TxId, session: u64) -> Result<(), DbError> {
     txn.open_table(ACCEPTED)?.insert(&txid.0, session)?;
     Ok(())
 }
 
-/// Closes the open session.
+/// Stores a session that has closed.
 pub(crate) fn close_session(txn: &WriteTransaction, closed: &ClosedSession) -> Result<(), DbError> {
-    txn.open_table(OPEN_ITEMS)?.retain(|_, _| false)?;
     txn.open_table(CLOSED)?.insert(closed.header.index, closed.to_bytes().as_slice())?;
     Ok(())
 }
@@ -153,10 +171,24 @@ pub(crate) fn closed_sessions(txn: &ReadTransaction) -> Result<Vec<SessionHeader
     Ok(headers)
 }
 
+/// The header and signature of a signed session.
+pub(crate) fn read_signature(
+    txn: &ReadTransaction,
+    index: u64,
+) -> Result<Option<(SessionHeader, G2Bytes)>, DbError> {
+    let Some(bytes) = txn.open_table(SESSIONS)?.get(index)? else { return Ok(None) };
+    BorshDeserialize::deserialize(&mut bytes.value())
+        .map(Some)
+        .map_err(|_| DbError::Damaged("signed session"))
+}
+
 /// Moves a closed session into signed history. Does nothing if it is there already.
 pub(crate) fn sign_session(txn: &WriteTransaction, index: u64, signature: &G2Bytes) -> Result<(), DbError> {
-    let Some(closed) =
-        txn.open_table(CLOSED)?.remove(index)?.map(|bytes| ClosedSession::from_stored(bytes.value())).transpose()?
+    let Some(closed) = txn
+        .open_table(CLOSED)?
+        .remove(index)?
+        .map(|bytes| ClosedSession::from_stored(bytes.value()))
+        .transpose()?
     else {
         return Ok(());
     };

@@ -6,6 +6,37 @@
 //! starts again gets everything that it has not acknowledged once more, in order. What a sender that stopped
 //! had not delivered, it makes again from its write-ahead log (see [`crate::consensus`]), under new numbers.
 
+//!
+//! [`PeerNetwork`] is a guardian's end of its links. [`Hub`] connects guardians of one process; connections between
+//! machines keep the same promises behind the same trait.
+
+mod in_process;
 mod outbox;
 
+use std::future::Future;
+
+use bytes::Bytes;
+
+pub use in_process::{Hub, HubEnd};
 pub use outbox::{Outbox, OutboxLimits};
+
+use crate::consensus::GuardianId;
+
+/// A guardian's end of its links to all others. Nothing here blocks but [`PeerNetwork::changed`].
+pub trait PeerNetwork: Send {
+    /// Sends a message, now or when the receiver can be reached. `epoch` is that of a consensus message.
+    fn send(&mut self, to: GuardianId, epoch: Option<u64>, message: Bytes);
+
+    /// Takes the next message of a peer, with its number. Numbers rise; they do not repeat within a run of this
+    /// guardian.
+    fn next(&mut self, from: GuardianId) -> Option<(u64, Bytes)>;
+
+    /// Tells the sender that its messages up to number `last` are written down and need not come again.
+    fn acknowledge(&mut self, from: GuardianId, last: u64);
+
+    /// The lowest epoch of a message of this guardian that its receiver has not acknowledged.
+    fn oldest_epoch(&self) -> Option<u64>;
+
+    /// Waits until there may be something new to take.
+    fn changed(&mut self) -> impl Future<Output = ()> + Send;
+}

@@ -1,6 +1,6 @@
 //! The sender's end of a link: what the receiver has not acknowledged.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
 
 use bytes::Bytes;
 
@@ -28,6 +28,8 @@ pub struct Outbox {
     first: u64,
     messages: VecDeque<Kept>,
     bytes: usize,
+    /// How many of the messages kept are of each epoch.
+    epochs: BTreeMap<u64, usize>,
     dropped: u64,
 }
 
@@ -40,7 +42,7 @@ struct Kept {
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { limits, first: 0, messages: VecDeque::new(), bytes: 0, dropped: 0 }
+        Self { limits, first: 0, messages: VecDeque::new(), bytes: 0, epochs: BTreeMap::new(), dropped: 0 }
     }
 
     /// Appends a message and returns its number. `epoch` is that of the consensus messages, none for others.
@@ -49,6 +51,9 @@ impl Outbox {
     /// it missed, and then the newest messages.
     pub fn push(&mut self, epoch: Option<u64>, bytes: Bytes) -> u64 {
         self.bytes += bytes.len();
+        if let Some(epoch) = epoch {
+            *self.epochs.entry(epoch).or_default() += 1;
+        }
         self.messages.push_back(Kept { epoch, bytes });
         while self.messages.len() > 1
             && (self.messages.len() > self.limits.messages || self.bytes > self.limits.bytes)
@@ -66,9 +71,22 @@ impl Outbox {
         }
     }
 
+    /// Forgets all messages; the numbers go on.
+    pub fn clear(&mut self) {
+        while !self.messages.is_empty() {
+            self.pop();
+        }
+    }
+
     fn pop(&mut self) {
         if let Some(kept) = self.messages.pop_front() {
             self.bytes -= kept.bytes.len();
+            if let Some(Entry::Occupied(mut count)) = kept.epoch.map(|epoch| self.epochs.entry(epoch)) {
+                *count.get_mut() -= 1;
+                if *count.get() == 0 {
+                    count.remove();
+                }
+            }
             self.first += 1;
         }
     }
@@ -87,7 +105,7 @@ impl Outbox {
 
     /// The lowest epoch of a message that is not acknowledged: records from it on are still needed.
     pub fn oldest_epoch(&self) -> Option<u64> {
-        self.messages.iter().filter_map(|kept| kept.epoch).min()
+        self.epochs.first_key_value().map(|(epoch, _)| *epoch)
     }
 
     /// How many messages are waiting.
@@ -131,7 +149,9 @@ mod tests {
         assert_eq!(outbox.get(0), Some((3, &Bytes::from_static(b"last"))));
         outbox.acknowledge(u64::MAX);
         assert!(outbox.is_empty());
-        assert_eq!(outbox.push(None, Bytes::new()), 4);
+        assert_eq!(outbox.push(Some(9), Bytes::new()), 4);
+        outbox.clear();
+        assert_eq!((outbox.first(), outbox.oldest_epoch(), outbox.get(0)), (5, None, None));
     }
 
     #[test]

@@ -36,17 +36,12 @@ mod signing;
 mod state;
 mod status;
 
-#[cfg(test)]
-mod simulation;
-#[cfg(test)]
-mod testing;
-
 pub use self::core::{Core, Time};
 pub use contribution::Contribution;
 pub use error::NodeError;
 pub use handle::{NodeHandle, SessionState, SubmitError};
 pub use keys::GuardianKeys;
 pub use machine::StateMachine;
-pub use run::{RunningNode, start};
+pub use run::{NodeSetup, RunningNode, start};
 pub use settings::Settings;
 pub use status::Progress;

@@ -14,14 +14,10 @@ pub struct Progress {
     pub session_count: u64,
     /// Number of the first session that is not signed yet.
     pub signed_count: u64,
-    /// How many sessions after `signed_count` are signed out of order.
-    pub signed_ahead: u64,
     /// The current epoch.
     pub epoch: u64,
     /// For each guardian the last epoch with a contribution of its, if any since the start.
     pub latest_contributions: Vec<Option<u64>>,
-    /// Whether the node has stopped.
-    pub stopped: bool,
 }
 
 /// How many rejections are remembered for their submitters.

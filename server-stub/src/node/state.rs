@@ -1,0 +1,82 @@
+//! What a node knows between batches.
+
+use borsh::{BorshDeserialize, BorshSerialize};
+use redb::{ReadTransaction, WriteTransaction};
+use rekindle_protocol::{encoding::Canonical, session::SessionHeader};
+
+use super::session::OpenSession;
+use crate::db::{DbError, read_state, write_state};
+
+/// Everything that the next batch depends on besides the ledger. Written with every batch.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct NodeState {
+    /// The epoch of the next batch to apply.
+    pub next_epoch: u64,
+    /// The first epoch whose messages a peer may still need.
+    pub log_floor: u64,
+    /// For each guardian the latest time that it contributed, milliseconds since 1970; 0 before the first.
+    pub latest_times: Vec<u64>,
+    /// The session that takes up items.
+    pub open: OpenSession,
+    /// The header of the session before it.
+    pub previous: Option<SessionHeader>,
+}
+
+impl NodeState {
+    /// Before the first batch.
+    pub fn genesis(guardians: u16) -> Self {
+        Self {
+            next_epoch: 0,
+            log_floor: 0,
+            latest_times: vec![0; usize::from(guardians)],
+            open: OpenSession::new(0, 0),
+            previous: None,
+        }
+    }
+
+    /// The stored state, if a batch was applied before.
+    pub fn load(txn: &ReadTransaction) -> Result<Option<Self>, DbError> {
+        let decode = |bytes: Vec<u8>| Self::from_bytes(&bytes).map_err(|_| DbError::Damaged("node state"));
+        read_state(txn)?.map(decode).transpose()
+    }
+
+    /// Stores it.
+    pub fn store(&self, txn: &WriteTransaction) -> Result<(), DbError> {
+        write_state(txn, &self.to_bytes())
+    }
+
+    /// The time of a session that closes now: the median of what the guardians contributed last, never before the
+    /// session before it. With at most f liars among the at least 2f+1 guardians that were heard it lies between
+    /// honest clocks.
+    pub fn session_time(&self) -> u64 {
+        let mut heard: Vec<u64> = self.latest_times.iter().copied().filter(|time| *time > 0).collect();
+        heard.sort_unstable();
+        let median = heard.get(heard.len().saturating_sub(1) / 2).copied().unwrap_or(0);
+        median.max(self.previous.map_or(0, |header| header.time))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rekindle_protocol::{bytes::FederationId, session::HashedItems};
+
+    use super::*;
+
+    #[test]
+    fn one_liar_does_not_move_the_time_beyond_honest_clocks() {
+        let mut state = NodeState::genesis(4);
+        assert_eq!(state.session_time(), 0);
+        for (times, expected) in [
+            ([100, 110, 120, u64::MAX], 110),
+            ([1, 100, 110, 120], 100),
+            ([0, 100, 110, u64::MAX], 110),
+            ([0, 1, 100, 110], 100),
+        ] {
+            state.latest_times = times.to_vec();
+            assert_eq!(state.session_time(), expected);
+        }
+        let header = HashedItems::new(vec![]).header(&FederationId([0; 32]), None, 0, 105);
+        state.previous = Some(header);
+        assert_eq!(state.session_time(), 105, "time never runs backwards");
+    }
+}
