@@ -34,8 +34,8 @@ export const errorCodes = {
   not_reclaimable: 'The operation is not a token that is still outstanding.',
 
   // What the federation does
-  guardians_unreachable: 'Too few guardians answer.',
-  guardians_disagree: 'Guardians gave answers that contradict each other.',
+  federation_unreachable: 'No guardian gave a usable answer.',
+  federation_undecided: 'Too few guardians answered, or not enough alike.',
   response_invalid: 'A guardian answered with something that is not the protocol.',
   history_invalid: 'History does not carry the federation’s signature.',
   config_mismatch: 'The configuration served is not the one the invite code names.',
@@ -51,6 +51,7 @@ export const errorCodes = {
   storage_corrupt: 'The stored wallet cannot be read.',
   worker_failed: 'The wallet’s worker or its wasm file could not be loaded.',
   crashed: 'The wallet’s worker crashed; open the wallet again.',
+  no_randomness: 'The browser gave no secure random numbers.',
   timeout: 'It took too long.',
   aborted: 'The caller aborted it.',
   internal: 'A bug in this package.',

@@ -91,7 +91,7 @@ export class Wallet implements AsyncDisposable {
    * rejected call can simply be repeated.
    *
    * Rejects with `words_count`, `words_unknown`, `words_checksum`, `invite_invalid`, `wallet_exists`,
-   * `guardians_unreachable`, `config_mismatch`, or one of the storage codes.
+   * `federation_unreachable`, `config_mismatch`, or one of the storage codes.
    */
   static recover(options: RecoverOptions): Promise<Wallet> {
     return Wallet.#start(options, async (host, name) => {
@@ -114,7 +114,7 @@ export class Wallet implements AsyncDisposable {
    * Joins the federation that an invite code names: fetches its configuration, checks it against the
    * code, and stores it. Joining the same federation again is no error.
    *
-   * Rejects with `invite_invalid`, `already_joined`, `guardians_unreachable`, `config_mismatch`,
+   * Rejects with `invite_invalid`, `already_joined`, `federation_unreachable`, `config_mismatch`,
    * `version_unsupported`.
    */
   async join(options: { invite: string } & Abortable): Promise<FederationInfo> {
@@ -156,7 +156,7 @@ export class Wallet implements AsyncDisposable {
    * An aborted call may already have made the token; it is then in {@link Wallet.outstanding}.
    *
    * Rejects with `amount_invalid`, `amount_too_large`, `insufficient_balance`, `not_joined`,
-   * `recovery_running`, `guardians_unreachable`.
+   * `recovery_running`, `federation_unreachable`.
    */
   async send(options: { amountSats: bigint } & Abortable): Promise<SentToken> {
     return this.#call('send', { amountSats: checkAmount(options?.amountSats) }, options);
@@ -167,7 +167,7 @@ export class Wallet implements AsyncDisposable {
    * way, the wallet goes on trying by itself.
    *
    * Rejects with `token_invalid`, `token_other_federation`, `token_spent`, `not_joined`,
-   * `recovery_running`, `guardians_unreachable`.
+   * `recovery_running`, `federation_unreachable`.
    */
   async redeem(options: { token: string } & Abortable): Promise<Received> {
     return this.#call('redeem', { token: checkText('token', options?.token) }, options);
@@ -181,7 +181,7 @@ export class Wallet implements AsyncDisposable {
   /**
    * Takes an outstanding token back. Whoever is first, this wallet or its receiver, has the money.
    *
-   * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `guardians_unreachable`.
+   * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `federation_unreachable`.
    */
   async reclaim(options: { operationId: string } & Abortable): Promise<Received> {
     return this.#call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options);

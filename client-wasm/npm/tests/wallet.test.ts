@@ -75,13 +75,13 @@ describe('errors', () => {
   it('keep code, message and whether to retry', async () => {
     const wallet = await openWith({
       redeem: () => Promise.reject({ code: 'token_spent', message: 'Already redeemed.', retryable: false }),
-      join: () => Promise.reject({ code: 'guardians_unreachable', message: 'No answer.', retryable: true }),
+      join: () => Promise.reject({ code: 'federation_unreachable', message: 'No answer.', retryable: true }),
     });
     const spent = await rejection(wallet.redeem({ token: 't' }));
     expect(spent).toBeInstanceOf(RekindleError);
     expect(isRekindleError(spent)).toBe(true);
     expect(spent).toMatchObject({ code: 'token_spent', message: 'Already redeemed.', retryable: false });
-    expect(await rejection(wallet.join({ invite: 'i' }))).toMatchObject({ code: 'guardians_unreachable', retryable: true });
+    expect(await rejection(wallet.join({ invite: 'i' }))).toMatchObject({ code: 'federation_unreachable', retryable: true });
   });
 
   it('that have no known code become internal ones', async () => {
@@ -186,6 +186,25 @@ describe('closing', () => {
     await Promise.all([wallet.close(), wallet.close()]);
     expect(close).toHaveBeenCalledTimes(1);
     expect(await rejection(wallet.balance())).toMatchObject({ code: 'wallet_closed' });
+  });
+
+  it('first stops what is under way', async () => {
+    const order: string[] = [];
+    const wallet = await openWith({
+      claimDeposits: (_, signal) =>
+        untilAborted(signal).catch((error) => {
+          order.push('stopped');
+          throw error;
+        }),
+      close: () => {
+        order.push('closed');
+        return Promise.resolve(undefined);
+      },
+    });
+    const claim = rejection(wallet.claimDeposits());
+    await wallet.close();
+    expect(await claim).toMatchObject({ code: 'aborted' });
+    expect(order).toEqual(['stopped', 'closed']);
   });
 
   it('ends the worker a moment after the last wallet', async () => {

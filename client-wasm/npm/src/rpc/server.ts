@@ -19,6 +19,14 @@ export type LoadEngine = (wasmUrl: string | undefined) => Promise<Engine>;
 
 type Call = Extract<Request, { type: 'call' }>;
 
+/** A call under way. */
+interface Running {
+  controller: AbortController;
+  wallet: WalletHandle | undefined;
+  /** Resolves when it is answered; never rejects. */
+  done: Promise<void>;
+}
+
 /** What a call came to. */
 interface Outcome {
   value: unknown;
@@ -53,7 +61,7 @@ export function serve(port: ServerPort, load: LoadEngine): void {
 class Server {
   readonly #port: ServerPort;
   readonly #load: LoadEngine;
-  readonly #running = new Map<number, AbortController>();
+  readonly #running = new Map<number, Running>();
   readonly #wallets = new Map<WalletHandle, EngineWallet>();
   #wasmUrl: string | undefined;
   #engine: Promise<Engine> | undefined;
@@ -70,32 +78,38 @@ class Server {
         this.#wasmUrl = message.wasmUrl;
         return;
       case 'cancel':
-        return this.#running.get(message.id)?.abort();
+        return this.#running.get(message.id)?.controller.abort();
       case 'call':
-        void this.#answer(message);
+        this.#start(message);
     }
   }
 
-  async #answer(call: Call): Promise<void> {
+  #start(call: Call): void {
     const controller = new AbortController();
-    this.#running.set(call.id, controller);
+    const done = this.#answer(call, controller.signal).finally(() => this.#running.delete(call.id));
+    this.#running.set(call.id, { controller, wallet: call.wallet, done });
+  }
+
+  async #answer(call: Call, signal: AbortSignal): Promise<void> {
     try {
-      const { value, announce } = await this.#run(call, controller.signal);
+      const { value, announce } = await this.#run(call, signal);
       this.#port.postMessage({ type: 'result', id: call.id, value });
       announce?.();
     } catch (error) {
       if (isCrash(error)) this.#port.postMessage({ type: 'crashed', message: String(error) });
       else this.#port.postMessage({ type: 'error', id: call.id, error: toWire(error) });
-    } finally {
-      this.#running.delete(call.id);
     }
   }
 
   async #run(call: Call, signal: AbortSignal): Promise<Outcome> {
     if (Object.hasOwn(walletMethods, call.method)) {
-      const wallet = this.#wallets.get(call.wallet ?? 0);
+      const handle = call.wallet ?? 0;
+      const wallet = this.#wallets.get(handle);
       if (!wallet) throw new RekindleError('wallet_closed');
-      if (call.method === 'close') this.#wallets.delete(call.wallet ?? 0);
+      if (call.method === 'close') {
+        this.#wallets.delete(handle);
+        await this.#stopCalls(handle, call.id);
+      }
       return { value: await wallet[call.method as WalletMethod](call.params as never, signal) };
     }
     const engine = await this.#loaded();
@@ -119,6 +133,13 @@ class Server {
       default:
         throw new RekindleError('internal', 'The page and its worker are of different versions.');
     }
+  }
+
+  /** Ends all calls on a wallet but one, and waits until they have ended. */
+  async #stopCalls(wallet: WalletHandle, except: number): Promise<void> {
+    const others = [...this.#running].filter(([id, call]) => call.wallet === wallet && id !== except);
+    for (const [, call] of others) call.controller.abort();
+    await Promise.all(others.map(([, call]) => call.done));
   }
 
   /** Opens a wallet under a new handle. Reports wait until the page knows the handle. */
