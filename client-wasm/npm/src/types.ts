@@ -56,8 +56,8 @@ export interface FederationInfo {
   name: string;
   /** All guardians, ordered by id. */
   guardians: Guardian[];
-  /** Name of the unit that amounts are counted in, for display. */
-  unit: string;
+  /** Whether one of its issuers is a faucet, as test federations have: its money is play money. */
+  hasFaucet: boolean;
 }
 
 /** What the wallet holds. The three parts never overlap. */
@@ -170,6 +170,10 @@ export interface RecoveryProgress {
   nextAttemptMs?: number | undefined;
   /** In states `waiting` and `failed`: what stands in the way. */
   error?: RecoveryFault | undefined;
+  /** How often progress was saved; a restart goes on from the last time. */
+  snapshots: number;
+  /** Signatures of the federation that were verified; one vouches for all history before it. */
+  signaturesVerified: number;
 }
 
 /** What a recovery has found so far; provisional until it is done. */
@@ -190,6 +194,12 @@ export interface RecoveryFault {
   message: string;
   /** Whether trying again can help. */
   retryable: boolean;
+}
+
+/** Figures for tests, benchmarks and bug reports. */
+export interface Diagnostics {
+  /** Size of the wasm memory. It never shrinks, so this is also its peak. */
+  wasmMemoryBytes: number;
 }
 
 /** What a wallet tells its listeners. */

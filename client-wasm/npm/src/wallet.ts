@@ -15,6 +15,7 @@ import type {
   Abortable,
   Balance,
   Canceller,
+  Diagnostics,
   FederationInfo,
   HistoryOptions,
   Operation,
@@ -227,6 +228,11 @@ export class Wallet implements AsyncDisposable {
   /** Goes on with a paused recovery, or tries a failed or waiting one again now. */
   async resumeRecovery(options: Abortable = {}): Promise<void> {
     await this.#call('resumeRecovery', {}, options);
+  }
+
+  /** Figures for tests, benchmarks and bug reports; nothing in them is secret. */
+  async diagnostics(options: Abortable = {}): Promise<Diagnostics> {
+    return this.#call('diagnostics', {}, options);
   }
 
   /**

@@ -2,55 +2,79 @@
 
 import init, { WasmWallet, walletErase, walletExists } from './wasm/rekindle_wasm.js';
 import { lockWallet } from './lock.js';
-import type { Engine, EngineWallet } from './rpc/engine.js';
+import type { Engine, EngineListener, EngineWallet } from './rpc/engine.js';
 
 /** Loads the wasm module; from its place beside the glue code unless a URL is given. */
 export async function loadWasmEngine(wasmUrl: string | undefined): Promise<Engine> {
-  await (wasmUrl === undefined ? init() : init({ module_or_path: wasmUrl }));
-  return wasmEngine;
+  const { memory } = await (wasmUrl === undefined ? init() : init({ module_or_path: wasmUrl }));
+  return new WasmEngine(memory);
 }
 
-const wasmEngine: Engine = {
-  exists: (name) => walletExists(name),
-  async erase(name) {
+class WasmEngine implements Engine {
+  readonly #memory: WebAssembly.Memory;
+
+  constructor(memory: WebAssembly.Memory) {
+    this.#memory = memory;
+  }
+
+  exists(name: string): Promise<boolean> {
+    return walletExists(name);
+  }
+
+  async erase(name: string): Promise<void> {
     const free = await lockWallet(name);
     try {
       await walletErase(name);
     } finally {
       free();
     }
-  },
-  create: (name, on, signal) => locked(name, signal, () => WasmWallet.create(name, on.change, on.recovery, signal)),
-  open: (name, on, signal) => locked(name, signal, () => WasmWallet.open(name, on.change, on.recovery, signal)),
-  recover: (name, words, invite, on, signal) =>
-    locked(name, signal, () => WasmWallet.recover(name, words, invite, on.change, on.recovery, signal)),
-};
+  }
 
-/** Opens a wallet under its lock, which it keeps until it is closed. */
-async function locked(name: string, signal: AbortSignal, open: () => Promise<WasmWallet>): Promise<EngineWallet> {
-  const free = await lockWallet(name, signal);
-  try {
-    return adapt(await open(), free);
-  } catch (error) {
-    free();
-    throw error;
+  create(name: string, on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
+    return this.#locked(name, signal, () => WasmWallet.create(name, on.change, on.recovery, signal));
+  }
+
+  open(name: string, on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
+    return this.#locked(name, signal, () => WasmWallet.open(name, on.change, on.recovery, signal));
+  }
+
+  recover(
+    name: string,
+    words: string,
+    invite: string,
+    on: EngineListener,
+    signal: AbortSignal,
+  ): Promise<EngineWallet> {
+    return this.#locked(name, signal, () => WasmWallet.recover(name, words, invite, on.change, on.recovery, signal));
+  }
+
+  /** Opens a wallet under its lock, which it keeps until it is closed. */
+  async #locked(name: string, signal: AbortSignal, open: () => Promise<WasmWallet>): Promise<EngineWallet> {
+    const free = await lockWallet(name, signal);
+    try {
+      return adapt(await open(), this.#memory, free);
+    } catch (error) {
+      free();
+      throw error;
+    }
   }
 }
 
-function adapt(wallet: WasmWallet, unlock: () => void): EngineWallet {
+/** One call of the worker's protocol is one call of the wasm module. */
+function adapt(wallet: WasmWallet, memory: WebAssembly.Memory, unlock: () => void): EngineWallet {
   return {
     join: ({ invite }, signal) => wallet.join(invite, signal),
-    federation: (_, signal) => wallet.federation(signal),
-    balance: (_, signal) => wallet.balance(signal),
-    depositAddress: (_, signal) => wallet.depositAddress(signal),
+    federation: async () => wallet.federation(),
+    balance: async () => wallet.balance(),
+    depositAddress: async () => wallet.depositAddress(),
     claimDeposits: (_, signal) => wallet.claimDeposits(signal),
     send: ({ amountSats }, signal) => wallet.send(amountSats, signal),
     redeem: ({ token }, signal) => wallet.redeem(token, signal),
-    outstanding: (_, signal) => wallet.outstanding(signal),
+    outstanding: async () => wallet.outstanding(),
     reclaim: ({ operationId }, signal) => wallet.reclaim(operationId, signal),
-    history: ({ limit, before }, signal) => wallet.history(limit, before, signal),
-    seedWords: (_, signal) => wallet.seedWords(signal),
-    recovery: (_, signal) => wallet.recovery(signal),
+    history: async ({ limit, before }) => wallet.history(limit, before),
+    seedWords: async () => wallet.seedWords(),
+    recovery: async () => wallet.recovery(),
     async pauseRecovery(_, signal) {
       await wallet.pauseRecovery(signal);
       return undefined;
@@ -59,9 +83,10 @@ function adapt(wallet: WasmWallet, unlock: () => void): EngineWallet {
       await wallet.resumeRecovery(signal);
       return undefined;
     },
+    diagnostics: async () => ({ wasmMemoryBytes: memory.buffer.byteLength }),
     async close() {
       try {
-        await wallet.close();
+        wallet.close();
       } finally {
         unlock();
       }

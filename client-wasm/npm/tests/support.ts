@@ -46,6 +46,8 @@ export function step(sessionsDone: number, state: RecoveryProgress['state'] = 'r
     sessionsPerSecond: 50,
     guardiansInUse: [0, 2],
     found: { notes: 1, amountSats: 7n, operations: 1 },
+    snapshots: 1,
+    signaturesVerified: 1,
   };
 }
 

@@ -15,7 +15,7 @@ const federation: FederationInfo = {
   federationId: '5f2c8e01b7d94a6c3d50f1e2a4b69788c1d3e5f70a2b4c6d8e9f0a1b2c3d4e5f',
   name: 'Dev federation',
   guardians: [0, 1, 2, 3].map((id) => ({ id, name: `Guardian ${id}`, url: `http://127.0.0.1:${18170 + id}/` })),
-  unit: 'sat',
+  hasFaucet: true,
 };
 
 /** The engine that the fake worker serves. */
@@ -134,6 +134,7 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
     recovery: async () => recovery.progress(),
     pauseRecovery: async () => recovery.pause(),
     resumeRecovery: async () => recovery.resume(),
+    diagnostics: async () => ({ wasmMemoryBytes: 0 }),
     async close() {
       clearInterval(watch);
       recovery.stop();

@@ -51,6 +51,8 @@ export class FakeRecovery {
         amountSats: seen.reduce((sum, entry) => sum + BigInt(entry.amount) * (entry.kind === 'send' ? -1n : 1n), 0n),
         operations: seen.length,
       },
+      snapshots: stored.done / perStep,
+      signaturesVerified: stored.done / perStep,
     };
   }
 

@@ -11,6 +11,7 @@
 import type { RekindleErrorCode } from '../errors.js';
 import type {
   Balance,
+  Diagnostics,
   FederationInfo,
   Operation,
   OutstandingToken,
@@ -47,6 +48,7 @@ export interface WalletCalls {
   recovery: { params: object; result: RecoveryProgress | undefined };
   pauseRecovery: { params: object; result: undefined };
   resumeRecovery: { params: object; result: undefined };
+  diagnostics: { params: object; result: Diagnostics };
   close: { params: object; result: undefined };
 }
 

@@ -49,6 +49,7 @@ const walletMethods: Record<WalletMethod, true> = {
   recovery: true,
   pauseRecovery: true,
   resumeRecovery: true,
+  diagnostics: true,
   close: true,
 };
 

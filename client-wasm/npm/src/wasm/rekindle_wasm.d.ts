@@ -6,12 +6,12 @@
 import type { RecoveryProgress } from '../types.js';
 import type { WalletCalls } from '../rpc/messages.js';
 
-type Result<M extends keyof WalletCalls> = Promise<WalletCalls[M]['result']>;
+type Result<M extends keyof WalletCalls> = WalletCalls[M]['result'];
 type OnChange = () => void;
 type OnRecovery = (progress: RecoveryProgress) => void;
 
 /** Loads and starts the wasm module, from `module_or_path` or from beside the glue code. */
-export default function init(options?: { module_or_path: string }): Promise<unknown>;
+export default function init(options?: { module_or_path: string }): Promise<{ memory: WebAssembly.Memory }>;
 
 /** Whether a wallet of that name is stored. */
 export function walletExists(name: string): Promise<boolean>;
@@ -31,20 +31,19 @@ export class WasmWallet {
     onRecovery: OnRecovery,
     signal: AbortSignal,
   ): Promise<WasmWallet>;
-  join(invite: string, signal: AbortSignal): Result<'join'>;
-  federation(signal: AbortSignal): Result<'federation'>;
-  balance(signal: AbortSignal): Result<'balance'>;
-  depositAddress(signal: AbortSignal): Result<'depositAddress'>;
-  claimDeposits(signal: AbortSignal): Result<'claimDeposits'>;
-  send(amountSats: bigint, signal: AbortSignal): Result<'send'>;
-  redeem(token: string, signal: AbortSignal): Result<'redeem'>;
-  outstanding(signal: AbortSignal): Result<'outstanding'>;
-  reclaim(operationId: string, signal: AbortSignal): Result<'reclaim'>;
-  history(limit: number, before: string | undefined, signal: AbortSignal): Result<'history'>;
-  seedWords(signal: AbortSignal): Result<'seedWords'>;
-  recovery(signal: AbortSignal): Result<'recovery'>;
+  join(invite: string, signal: AbortSignal): Promise<Result<'join'>>;
+  federation(): Result<'federation'>;
+  balance(): Result<'balance'>;
+  depositAddress(): Result<'depositAddress'>;
+  claimDeposits(signal: AbortSignal): Promise<Result<'claimDeposits'>>;
+  send(amountSats: bigint, signal: AbortSignal): Promise<Result<'send'>>;
+  redeem(token: string, signal: AbortSignal): Promise<Result<'redeem'>>;
+  outstanding(): Result<'outstanding'>;
+  reclaim(operationId: string, signal: AbortSignal): Promise<Result<'reclaim'>>;
+  history(limit: number, before: string | undefined): Result<'history'>;
+  seedWords(): Result<'seedWords'>;
+  recovery(): Result<'recovery'>;
   pauseRecovery(signal: AbortSignal): Promise<void>;
   resumeRecovery(signal: AbortSignal): Promise<void>;
-  close(): Promise<void>;
-  free(): void;
+  close(): void;
 }
