@@ -36,6 +36,11 @@ mod signing;
 mod state;
 mod status;
 
+#[cfg(test)]
+mod simulation;
+#[cfg(test)]
+mod testing;
+
 pub use self::core::{Core, Time};
 pub use contribution::Contribution;
 pub use error::NodeError;
