@@ -1,0 +1,131 @@
+//! How much one client and all together may ask for.
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    num::NonZeroUsize,
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use lru::LruCache;
+
+/// Limits of the API. The defaults let a wallet recover at full speed and thousands of wallets idle.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests that one client address may send at once.
+    pub burst: u32,
+    /// Requests that it gets back each second.
+    pub requests_per_second: u32,
+    /// Requests that wait for something to happen, of all clients.
+    pub long_polls: usize,
+    /// Requests for signature shares that are worked on or wait for it, of all clients.
+    pub signing_requests: usize,
+    /// How many of them are worked on at the same time, each on a thread.
+    pub signing_threads: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            burst: 5_000,
+            requests_per_second: 1_000,
+            long_polls: 2_000,
+            signing_requests: 100,
+            signing_threads: 2,
+        }
+    }
+}
+
+/// The address a request came from, as an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub IpAddr);
+
+impl Default for ClientAddress {
+    /// For requests that came over no socket.
+    fn default() -> Self {
+        Self(Ipv4Addr::UNSPECIFIED.into())
+    }
+}
+
+/// Most addresses that are remembered; the one that was silent for the longest is forgotten first.
+const ADDRESSES: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+
+/// Token buckets, one for each client address.
+pub struct TokenBuckets {
+    burst: f64,
+    per_second: f64,
+    buckets: Mutex<LruCache<IpAddr, Bucket>>,
+}
+
+#[derive(Clone, Copy)]
+struct Bucket {
+    tokens: f64,
+    at: Instant,
+}
+
+impl TokenBuckets {
+    /// Full buckets.
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            burst: limits.burst.into(),
+            per_second: f64::from(limits.requests_per_second).max(0.001),
+            buckets: Mutex::new(LruCache::new(ADDRESSES)),
+        }
+    }
+
+    /// Takes a token of `address`, or says how long it takes until there is one.
+    ///
+    /// # Errors
+    /// That time.
+    pub fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
+        // Addresses of one IPv6 subscriber share a prefix of 64 bits.
+        let address = match address {
+            IpAddr::V4(_) => address,
+            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
+        };
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        let bucket = buckets.get_or_insert_mut(address, || Bucket { tokens: self.burst, at: now });
+        let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
+        bucket.tokens = (bucket.tokens + earned).min(self.burst);
+        bucket.at = now;
+        if bucket.tokens >= 1.0 {
+            bucket.tokens -= 1.0;
+            Ok(())
+        } else {
+            Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_empties_and_fills_again_for_each_address() {
+        let limits = Limits { burst: 3, requests_per_second: 2, ..Limits::default() };
+        let buckets = TokenBuckets::new(&limits);
+        let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        let start = Instant::now();
+        for _ in 0..3 {
+            assert_eq!(buckets.take(one, start), Ok(()));
+        }
+        assert_eq!(buckets.take(one, start), Err(Duration::from_millis(500)));
+        assert_eq!(buckets.take(other, start), Ok(()));
+        let later = start + Duration::from_millis(500);
+        assert_eq!(buckets.take(one, later), Ok(()));
+        assert!(buckets.take(one, later).is_err());
+        let much_later = start + Duration::from_secs(3600);
+        assert!((0..3).all(|_| buckets.take(one, much_later).is_ok()));
+        assert!(buckets.take(one, much_later).is_err(), "never more than the burst");
+    }
+
+    #[test]
+    fn neighbours_in_an_ipv6_network_share_a_bucket() {
+        let buckets = TokenBuckets::new(&Limits { burst: 1, ..Limits::default() });
+        let now = Instant::now();
+        assert!(buckets.take("2001:db8::1".parse().unwrap(), now).is_ok());
+        assert!(buckets.take("2001:db8::2".parse().unwrap(), now).is_err());
+        assert!(buckets.take("2001:db8:0:1::1".parse().unwrap(), now).is_ok());
+    }
+}

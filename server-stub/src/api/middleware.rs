@@ -1,0 +1,61 @@
+//! What happens to every request and answer.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderName, HeaderValue, Method, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{Any, CorsLayer, Vary},
+};
+
+use super::{Api, ApiError, answer::NO_STORE, limits::ClientAddress};
+
+/// How long browsers remember a preflight, in seconds.
+const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(86_400);
+
+/// Lets any page ask, lets it see the headers it needs, and turns a panic into an answer: for every HTTP service of
+/// this crate.
+pub fn for_browsers(router: Router) -> Router {
+    let exposed: [HeaderName; 4] = [header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_LENGTH];
+    let cors = CorsLayer::new()
+        .allow_origin(Any)
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::ACCEPT, header::CACHE_CONTROL, header::CONTENT_TYPE, header::IF_NONE_MATCH])
+        .expose_headers(exposed)
+        .max_age(PREFLIGHT_AGE)
+        // Answers are the same for every origin, so caches need not tell origins apart.
+        .vary(Vary::list([]));
+    router
+        .fallback(|| async { ApiError::not_found("there is no such endpoint") })
+        .method_not_allowed_fallback(|| async {
+            let detail = "the endpoint does not know this method";
+            ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+        })
+        .layer(CatchPanicLayer::custom(|_| ApiError::internal(&"a handler panicked").into_response()))
+        .layer(middleware::map_response(finish))
+        .layer(cors)
+}
+
+/// Answers depend on `Accept`, and nothing is cached that does not say so.
+async fn finish(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, HeaderValue::from_static("Accept"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(NO_STORE));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response
+}
+
+/// Takes one of the client's tokens.
+pub async fn rate_limit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+    let ClientAddress(address) = request.extensions().get().copied().unwrap_or_default();
+    match api.buckets.take(address, Instant::now()) {
+        Ok(()) => next.run(request).await,
+        Err(wait) => ApiError::too_many_requests(wait.as_secs_f64().ceil().max(1.0) as u64).into_response(),
+    }
+}

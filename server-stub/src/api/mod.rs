@@ -1,0 +1,116 @@
+//! The session API: what wallets, issuers and caches ask a guardian over HTTP.
+//!
+//! # How it works
+//!
+//! Every answer is a value of [`rekindle_protocol`]; one handler gives it as canonical bytes or, to whoever names
+//! `application/json` in `Accept`, as JSON. Ranges of history are streams of records read from the database as
+//! they go out, so that a slow reader costs a guardian one chunk of memory (`ranges`).
+//!
+//! **Caches.** What can never change, which is a complete session or a range that its own size limit ended, is
+//! `public, immutable` and has an entity tag. Everything else is `no-store`.
+//!
+//! **Trust.** With `?challenge=` an answer that proves nothing by itself comes signed by the guardian
+//! ([`rekindle_protocol::api::Attested`]), and is then never cached.
+//!
+//! **Limits.** Every input has a size limit; each client address has a token bucket; long-polls and signing have
+//! limits for all clients together. Beyond them the answer is 429 with `Retry-After`. No input causes a 500.
+//!
+//! **Browsers.** Any origin may ask. Answers to plain `GET`s and to `POST`s without a content type need no
+//! preflight; a preflight is remembered for a day.
+
+mod answer;
+mod extract;
+mod limits;
+mod middleware;
+mod problem;
+mod ranges;
+mod routes;
+mod serve;
+mod sessions;
+mod shares;
+mod status;
+mod transactions;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::{Arc, Mutex};
+
+use axum::response::Response;
+use rekindle_protocol::{
+    api::Attested,
+    config::{ConfigError, UrlAnnouncement},
+    encoding::Canonical,
+    transaction::ModuleId,
+};
+use serde::Serialize;
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use crate::{ledger::ShareSigner, node::NodeHandle};
+use answer::Encoding;
+use extract::ChallengeText;
+use limits::TokenBuckets;
+use status::StatusCache;
+
+pub(crate) use extract::Json;
+pub use limits::Limits;
+pub use middleware::for_browsers;
+pub use problem::ApiError;
+pub use routes::router;
+pub use serve::serve;
+
+/// What the handlers share.
+pub(crate) struct Api {
+    node: NodeHandle,
+    urls: Vec<UrlAnnouncement>,
+    mint: ModuleId,
+    deposit: ModuleId,
+    signer: ShareSigner,
+    buckets: TokenBuckets,
+    long_polls: Semaphore,
+    signing_requests: Semaphore,
+    signing_threads: Semaphore,
+    status: Mutex<StatusCache>,
+}
+
+impl Api {
+    fn new(node: NodeHandle, urls: Vec<UrlAnnouncement>, limits: &Limits) -> Result<Arc<Self>, ConfigError> {
+        Ok(Arc::new(Self {
+            mint: node.config().mint()?.0,
+            deposit: node.config().deposit()?.0,
+            signer: ShareSigner::new(node.keys().mint.clone()),
+            buckets: TokenBuckets::new(limits),
+            long_polls: Semaphore::new(limits.long_polls),
+            signing_requests: Semaphore::new(limits.signing_requests),
+            signing_threads: Semaphore::new(limits.signing_threads),
+            status: Mutex::default(),
+            urls,
+            node,
+        }))
+    }
+
+    /// A value, attested if that was asked for.
+    fn answer<T: Canonical + Serialize>(
+        &self,
+        encoding: Encoding,
+        path: &str,
+        challenge: Option<ChallengeText>,
+        value: &T,
+    ) -> Result<Response, ApiError> {
+        match challenge {
+            None => encoding.answer(value),
+            Some(ChallengeText(challenge)) => encoding.answer(&Attested::sign(
+                &self.node.federation(),
+                path,
+                &challenge,
+                value,
+                &self.node.keys().identity,
+            )),
+        }
+    }
+
+    /// Room for one more request that waits.
+    fn long_poll(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.long_polls.try_acquire().map_err(|_| ApiError::too_many_requests(5))
+    }
+}

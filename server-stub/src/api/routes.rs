@@ -1,0 +1,61 @@
+//! Which path is answered by what.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    middleware::from_fn_with_state,
+    routing::{MethodRouter, get, post},
+};
+use rekindle_protocol::{
+    api::paths,
+    config::{ConfigError, UrlAnnouncement},
+    transaction::MAX_TRANSACTION_BYTES,
+};
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+use super::{Api, Limits, middleware, ranges, sessions, shares, status, transactions};
+use crate::node::NodeHandle;
+
+/// JSON writes a byte as two digits and adds names.
+const MAX_JSON_TRANSACTION_BYTES: usize = 4 * MAX_TRANSACTION_BYTES;
+/// 256 out points as JSON take 30 KB.
+const MAX_SHARES_REQUEST_BYTES: usize = 64 << 10;
+/// A credit takes a few hundred bytes.
+const MAX_CREDIT_BYTES: usize = 4 << 10;
+/// How long a client may pause while it sends a body.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Every endpoint. `{}` marks the variable part of a path.
+pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+    let limit = DefaultBodyLimit::max;
+    vec![
+        (paths::CONFIG, get(status::config)),
+        (paths::STATUS, get(status::status)),
+        (paths::SESSION_COUNT, get(status::session_count)),
+        (paths::SESSIONS, get(ranges::sessions)),
+        (paths::RECOVERY, get(ranges::recovery)),
+        ("/v1/sessions/{index}", get(sessions::session)),
+        ("/v1/sessions/{index}/signatures", get(shares::for_session)),
+        (paths::MINT_SIGNATURES, post(shares::for_out_points).layer(limit(MAX_SHARES_REQUEST_BYTES))),
+        (paths::TRANSACTIONS, post(transactions::submit).layer(limit(MAX_JSON_TRANSACTION_BYTES))),
+        ("/v1/transactions/{txid}", get(transactions::status)),
+        (paths::ISSUER_CREDITS, post(transactions::credit).layer(limit(MAX_CREDIT_BYTES))),
+    ]
+}
+
+/// The session API of a node. `urls` are the newest announcements of all guardians.
+///
+/// # Errors
+/// [`ConfigError`] if the node's config lacks a module.
+pub fn router(node: NodeHandle, urls: Vec<UrlAnnouncement>, limits: &Limits) -> Result<Router, ConfigError> {
+    let api = Api::new(node, urls, limits)?;
+    let versioned = endpoints()
+        .into_iter()
+        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(from_fn_with_state(api.clone(), middleware::rate_limit))
+        .with_state(api);
+    Ok(middleware::for_browsers(versioned.route(paths::HEALTH, get(status::health))))
+}
