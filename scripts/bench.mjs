@@ -29,6 +29,7 @@ await main(async () => {
   const wanted = all.filter(({ prefix }) => wants(prefix));
   if (wanted.length === 0) throw new Failure(`nothing is measured as "${asked}"; there are ${all.map(({ prefix }) => prefix).join(', ')}`);
 
+  heading('Tools');
   await ensureBuildTools();
   for (const need of Object.keys(NEEDS)) {
     if (wanted.some(({ needs }) => needs.includes(need))) await NEEDS[need]();

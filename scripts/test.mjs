@@ -5,6 +5,7 @@ import { ensureBuildTools, buildGuardian, buildPackage, buildWeb } from './lib/b
 import { ensureChromium } from './lib/chromium.mjs';
 import { Failure, main } from './lib/failure.mjs';
 import { packageOf, workspaces } from './lib/npm.mjs';
+import { at } from './lib/paths.mjs';
 import { run } from './lib/run.mjs';
 import { runSteps } from './lib/steps.mjs';
 import { runWasmTests } from './lib/wasm-tests.mjs';
@@ -16,6 +17,7 @@ const BUILD = 'Build for the browser tests';
 const rustTests = () => run('cargo', ['test', '--workspace'], { label: 'Rust tests' });
 
 async function unitTests() {
+  await run(process.execPath, ['--test', '--test-reporter=spec', at('scripts', 'tests')], { label: 'tests of scripts' });
   for (const folder of workspaces()) {
     if (folder === BROWSER_TESTS || !packageOf(folder).scripts?.test) continue;
     await run('npm', ['run', '--silent', 'test', '--workspace', folder], { label: `tests of ${folder}`, env: { CI: '1' } });
@@ -41,7 +43,7 @@ async function tools() {
 const PARTS = {
   rust: [{ name: 'Rust tests', needs: [TOOLS], run: rustTests }],
   wasm: [{ name: 'Wallet tests in Chromium', needs: [TOOLS], run: runWasmTests }],
-  unit: [{ name: 'TypeScript tests', needs: [TOOLS], run: unitTests }],
+  unit: [{ name: 'JavaScript tests', needs: [TOOLS], run: unitTests }],
   browser: [
     { name: BUILD, needs: [TOOLS], run: build },
     { name: 'End to end in Chromium', needs: [TOOLS, BUILD], run: browserTests },

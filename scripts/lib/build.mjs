@@ -14,7 +14,6 @@ import { ensureWasmTools } from './wasm-tools.mjs';
 
 /** Everything that a build needs; quick when it is all there. */
 export async function ensureBuildTools() {
-  heading('Tools');
   await ensureRust();
   await ensureNpm();
   await ensureWasmTools();
@@ -51,6 +50,7 @@ export async function buildWeb() {
 
 /** Everything, in the order in which parts need each other. */
 export async function buildAll() {
+  heading('Tools');
   await ensureBuildTools();
   await buildPackage();
   await buildWeb();

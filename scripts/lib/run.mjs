@@ -15,7 +15,9 @@ const HOW_TO_GET = {
 };
 
 function start(command, args, { cwd = root, env = {}, stdio }) {
-  const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, stdio });
+  // In a log, colour codes are noise; some programs write them even there.
+  const plain = process.stdout.isTTY ? {} : { NO_COLOR: '1' };
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...plain, ...env }, stdio });
   const ended = beforeEnd(() => child.kill());
   child.once('close', ended);
   child.once('error', ended);
