@@ -18,6 +18,9 @@ mod guardians;
 mod join;
 pub mod query;
 
+pub(crate) use ask::random_u64;
+pub(crate) use call::expect_success;
+
 pub use answers::{KnownSession, Served, SharesVerdict, Submitted};
 pub use api::FederationApi;
 pub use fault::{FederationError, GuardianFault};

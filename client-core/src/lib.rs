@@ -16,6 +16,7 @@ pub mod modules;
 pub mod platform;
 pub mod recovery;
 pub mod store;
+pub mod stream;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

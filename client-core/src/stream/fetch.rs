@@ -1,0 +1,145 @@
+//! One range of one guardian, as it arrives.
+
+use std::rc::Rc;
+
+use futures::{
+    StreamExt,
+    stream::{self, LocalBoxStream},
+};
+use rekindle_protocol::{
+    api::paths,
+    bytes::FederationId,
+    ranges::{RecordCutter, SessionRecord},
+    session::{HashedSession, MAX_SESSION_BYTES},
+};
+
+use super::schedule::{RequestId, Start};
+use crate::{
+    federation::{GuardianFault, expect_success},
+    platform::{BodyStream, Request, Transport},
+};
+
+/// Largest record: a session and its kind, or a run of empty sessions.
+const MAX_RECORD_BYTES: usize = MAX_SESSION_BYTES + 1;
+
+/// How much of an answer that nobody needs any more is read to its end, in bytes: less than this costs
+/// less than a new connection.
+const DRAIN_BYTES: usize = 128 << 10;
+
+/// What happened to a request.
+pub(super) struct Event {
+    pub id: RequestId,
+    pub kind: EventKind,
+}
+
+pub(super) enum EventKind {
+    /// The answer began.
+    Answered,
+    /// Bytes arrived, and with them these sessions, each with its share of the bytes.
+    Arrived { bytes: usize, sessions: Vec<(HashedSession, usize)> },
+    /// The answer ended in order.
+    Ended,
+    /// The guardian is at fault, and nothing follows.
+    Failed(GuardianFault),
+}
+
+enum State {
+    Asking(Rc<dyn Transport>, Request),
+    Reading(Reader),
+    Over,
+}
+
+struct Reader {
+    body: BodyStream,
+    cutter: RecordCutter,
+    federation: FederationId,
+    /// How many sessions are still wanted.
+    wanted: u64,
+    /// How many more bytes are read: what a right answer may hold, and little of what is not wanted.
+    allowance: usize,
+}
+
+/// Sends a request and gives what happens to it. Dropping it aborts the request.
+pub(super) fn fetch(
+    transport: Rc<dyn Transport>,
+    federation: FederationId,
+    base_url: &str,
+    start: &Start,
+) -> LocalBoxStream<'static, Event> {
+    let id = start.id;
+    let url = format!("{base_url}{}?from={}&max_bytes={}", paths::SESSIONS, start.from, start.max_bytes);
+    let request = Request { bypass_cache: start.bypass_cache, ..Request::get(url) };
+    let wanted = start.to - start.from;
+    // An answer has at least one session, whatever its size; every record has 4 bytes of length.
+    let allowance = start.max_bytes.max(MAX_RECORD_BYTES + 4);
+    let reader = move |body| Reader {
+        body,
+        cutter: RecordCutter::new(MAX_RECORD_BYTES),
+        federation,
+        wanted,
+        allowance,
+    };
+    stream::unfold(State::Asking(transport, request), move |state| async move {
+        let (kind, state) = match state {
+            State::Asking(transport, request) => match ask(&*transport, request).await {
+                Ok(body) => (EventKind::Answered, State::Reading(reader(body))),
+                Err(fault) => (EventKind::Failed(fault), State::Over),
+            },
+            State::Reading(reader) => reader.read().await,
+            State::Over => return None,
+        };
+        Some((Event { id, kind }, state))
+    })
+    .boxed_local()
+}
+
+async fn ask(transport: &dyn Transport, request: Request) -> Result<BodyStream, GuardianFault> {
+    Ok(expect_success(transport.request(request).await?).await?.body)
+}
+
+impl Reader {
+    async fn read(mut self) -> (EventKind, State) {
+        match self.next_sessions().await {
+            Ok(Some((bytes, sessions))) => (EventKind::Arrived { bytes, sessions }, State::Reading(self)),
+            Ok(None) => (EventKind::Ended, State::Over),
+            Err(fault) => (EventKind::Failed(fault), State::Over),
+        }
+    }
+
+    async fn next_sessions(&mut self) -> Result<Option<(usize, Vec<(HashedSession, usize)>)>, GuardianFault> {
+        if self.wanted == 0 {
+            self.drain().await;
+            return Ok(None);
+        }
+        let Some(chunk) = self.body.next().await.transpose()? else {
+            return if self.cutter.is_empty() { Ok(None) } else { Err(GuardianFault::Truncated) };
+        };
+        self.allowance =
+            self.allowance.checked_sub(chunk.len()).ok_or(GuardianFault::TooBig(MAX_RECORD_BYTES))?;
+        self.cutter.push(&chunk);
+        let mut sessions = Vec::new();
+        let mut decoded = Vec::new();
+        while self.wanted > 0
+            && let Some(record) = self.cutter.next_record()?
+        {
+            let bytes = record.len();
+            SessionRecord::read_into(record, &self.federation, &mut decoded)?;
+            let share = bytes / decoded.len().max(1);
+            decoded.truncate(usize::try_from(self.wanted).unwrap_or(usize::MAX));
+            self.wanted -= decoded.len() as u64;
+            sessions.extend(decoded.drain(..).map(|session| (session, share)));
+        }
+        Ok(Some((chunk.len(), sessions)))
+    }
+
+    /// Reads what little may be left of the answer, so that its connection can be used again.
+    async fn drain(&mut self) {
+        let mut left = DRAIN_BYTES;
+        while let Some(Ok(chunk)) = self.body.next().await {
+            match left.checked_sub(chunk.len()) {
+                Some(rest) => left = rest,
+                None => return,
+            }
+        }
+    }
+}

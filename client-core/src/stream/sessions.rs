@@ -1,0 +1,227 @@
+//! Carries out what the schedule decides.
+
+use std::{
+    cell::RefCell,
+    collections::BTreeMap,
+    future::poll_fn,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use futures::{
+    FutureExt, StreamExt,
+    future::LocalBoxFuture,
+    stream::{AbortHandle, Abortable, LocalBoxStream, SelectAll, abortable},
+};
+use rekindle_protocol::{bytes::FederationId, session::HashedSession};
+
+use super::{
+    Limits, Progress,
+    fetch::{Event, EventKind, fetch},
+    schedule::{RequestId, Schedule},
+};
+use crate::{
+    federation::{FederationApi, GuardianFault, GuardianId, Guardians, random_u64},
+    platform::{Runtime, Transport},
+};
+
+/// If nobody has looked for so many milliseconds, what is late may have arrived long ago.
+const UNATTENDED_MS: u64 = 100;
+
+/// How much evidence is kept.
+const MAX_EVIDENCE: usize = 32;
+
+/// A session in its turn, decoded and hashed but not verified.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamedSession {
+    /// Who served it.
+    pub guardian: GuardianId,
+    /// Its encoded bytes; in a run of empty sessions, its share of them.
+    pub bytes: usize,
+    /// The session.
+    pub session: HashedSession,
+}
+
+/// Sessions in order, from all guardians of a federation. See the [module](crate::stream) for how it works.
+///
+/// It works only while [`SessionStream::next`] is being awaited. Dropping it aborts all requests.
+pub struct SessionStream {
+    federation: FederationId,
+    urls: Vec<Option<String>>,
+    transport: Rc<dyn Transport>,
+    runtime: Rc<dyn Runtime>,
+    guardians: Rc<RefCell<Guardians>>,
+    schedule: Schedule<HashedSession>,
+    events: SelectAll<Abortable<LocalBoxStream<'static, Event>>>,
+    handles: BTreeMap<RequestId, AbortHandle>,
+    /// When to look at the schedule again, and the timer for it.
+    alarm: Option<(u64, LocalBoxFuture<'static, ()>)>,
+    attended_at: u64,
+    evidence: Vec<(GuardianId, GuardianFault)>,
+}
+
+impl SessionStream {
+    /// A stream of the sessions `from` up to but not including `end`.
+    pub fn new(api: &FederationApi, from: u64, end: u64, limits: Limits) -> Self {
+        let count = GuardianId::try_from(api.config().guardian_count()).unwrap_or(GuardianId::MAX);
+        SessionStream {
+            federation: *api.federation(),
+            urls: (0..count).map(|guardian| api.url(guardian).map(str::to_owned)).collect(),
+            transport: api.transport.clone(),
+            runtime: api.runtime.clone(),
+            guardians: api.guardians.clone(),
+            schedule: Schedule::new(from, end, limits),
+            events: SelectAll::new(),
+            handles: BTreeMap::new(),
+            alarm: None,
+            attended_at: api.runtime.now(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// The next session; none when the end has been reached, until [`SessionStream::extend`] moves it.
+    ///
+    /// It waits as long as it takes: a federation that is down is asked again and again, ever more rarely.
+    /// A session that is there is given without waiting, so a reader in a browser has to let the event loop
+    /// turn from time to time. Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<StreamedSession> {
+        poll_fn(|context| self.poll_next(context)).await
+    }
+
+    /// Moves the end further.
+    pub fn extend(&mut self, end: u64) {
+        self.schedule.extend(end);
+    }
+
+    /// For a reader that found history broken: leaves `guardian` alone for a while, asks it past caches after
+    /// that, and drops what it served and has not been delivered.
+    pub fn penalise(&mut self, guardian: GuardianId) {
+        self.schedule.penalise(guardian, self.runtime.now(), &mut self.guardians.borrow_mut());
+    }
+
+    /// Goes back to `position`: what was delivered from there on is fetched again, past caches.
+    pub fn rewind(&mut self, position: u64) {
+        self.schedule.rewind(position);
+    }
+
+    /// What guardians did that only a lie or a broken program explains; the latest, in order.
+    pub fn evidence(&self) -> &[(GuardianId, GuardianFault)] {
+        &self.evidence
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        self.schedule.report(self.runtime.now(), &self.guardians.borrow())
+    }
+
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamedSession>> {
+        loop {
+            while let Poll::Ready(Some(event)) = self.events.poll_next_unpin(context) {
+                self.on_event(event);
+            }
+            let now = self.attend();
+            self.dispatch(now);
+            if let Some(ready) = self.schedule.pop() {
+                let (guardian, bytes) = (ready.guardian, ready.bytes);
+                return Poll::Ready(Some(StreamedSession { guardian, bytes, session: ready.payload }));
+            }
+            if self.schedule.is_finished() {
+                return Poll::Ready(None);
+            }
+            if self.poll_alarm(now, context).is_ready() {
+                continue;
+            }
+            // Requests that were just made have not been polled yet.
+            match self.events.poll_next_unpin(context) {
+                Poll::Ready(Some(event)) => self.on_event(event),
+                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+
+    /// The time, after forgiving guardians for what happened while nobody looked.
+    fn attend(&mut self) -> u64 {
+        let now = self.runtime.now();
+        // The alarm wakes it in time unless its reader was busy elsewhere.
+        let due = self.alarm.as_ref().map_or(self.attended_at, |(due, _)| (*due).max(self.attended_at));
+        if now > due.saturating_add(UNATTENDED_MS) {
+            self.schedule.forgive(now - self.attended_at);
+        }
+        self.attended_at = now;
+        now
+    }
+
+    fn dispatch(&mut self, now: u64) {
+        let mut guardians = self.guardians.borrow_mut();
+        if self.schedule.has_expired(now) {
+            self.schedule.expire(now, jitter(&*self.runtime), &mut guardians);
+        }
+        while let Some(start) = self.schedule.start(now, &mut guardians) {
+            // Guardians without an address are never chosen.
+            let url =
+                self.urls.get(usize::from(start.guardian)).and_then(Option::as_deref).unwrap_or_default();
+            let (events, handle) = abortable(fetch(self.transport.clone(), self.federation, url, &start));
+            self.handles.insert(start.id, handle);
+            self.events.push(events);
+        }
+        for id in self.schedule.take_aborted() {
+            if let Some(handle) = self.handles.remove(&id) {
+                handle.abort();
+            }
+        }
+    }
+
+    fn on_event(&mut self, Event { id, kind }: Event) {
+        let now = self.runtime.now();
+        let mut guardians = self.guardians.borrow_mut();
+        let result = match kind {
+            EventKind::Answered => {
+                self.schedule.answered(id, now, &mut guardians);
+                Ok(())
+            }
+            EventKind::Arrived { bytes, sessions } => {
+                self.schedule.progress(id, bytes, now);
+                sessions.into_iter().try_for_each(|(session, bytes)| {
+                    self.schedule.take(id, session.header.index, bytes, session, now, &mut guardians)
+                })
+            }
+            EventKind::Ended => {
+                self.handles.remove(&id);
+                self.schedule.end(id, now, &mut guardians)
+            }
+            EventKind::Failed(fault) => Err(fault),
+        };
+        let Err(fault) = result else { return };
+        let guardian = self.schedule.fail(id, &fault, now, jitter(&*self.runtime), &mut guardians);
+        if let Some(handle) = self.handles.remove(&id) {
+            handle.abort();
+        }
+        if let Some(guardian) = guardian.filter(|_| fault.is_misbehaviour()) {
+            if self.evidence.len() == MAX_EVIDENCE {
+                self.evidence.remove(0);
+            }
+            self.evidence.push((guardian, fault));
+        }
+    }
+
+    fn poll_alarm(&mut self, now: u64, context: &mut Context<'_>) -> Poll<()> {
+        let due = self.schedule.wake_at(now, &self.guardians.borrow());
+        let is_set = self.alarm.as_ref().is_some_and(|(set, _)| *set > now && *set <= due);
+        if !is_set {
+            let runtime = self.runtime.clone();
+            let milliseconds = due.saturating_sub(now).max(1);
+            self.alarm = Some((due, async move { runtime.sleep(milliseconds).await }.boxed_local()));
+        }
+        let Some((_, alarm)) = &mut self.alarm else { return Poll::Pending };
+        let rang = alarm.poll_unpin(context);
+        if rang.is_ready() {
+            self.alarm = None;
+        }
+        rang
+    }
+}
+
+/// A number that spreads retries. Without randomness they still happen, in step with the clock.
+fn jitter(runtime: &dyn Runtime) -> u64 {
+    random_u64(runtime).unwrap_or_else(|_| runtime.now())
+}
