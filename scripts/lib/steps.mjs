@@ -24,7 +24,7 @@ export async function runSteps(steps) {
     }
     const took = Date.now() - started;
     results.set(name, { passed: !reason, took });
-    if (reason) console.error(`   failed after ${duration(took)}: ${reason}`);
+    if (reason) console.log(`   failed after ${duration(took)}: ${reason}`);
     else console.log(`   passed in ${duration(took)}`);
   }
   return summary(results);

@@ -83,7 +83,8 @@ test('a program that fails is a failure with its label', async () => {
   await assert.rejects(run(process.execPath, ['-e', 'process.exit(4)'], { label: 'the label' }), /the label failed \(exit code 4\)/);
 });
 
-test('a failed step stops only those that need it', async () => {
+test('a failed step stops only those that need it', async (context) => {
+  const { calls } = context.mock.method(console, 'log', () => {}).mock;
   const ran = [];
   const step = (name, needs = [], fail = false) => ({
     name,
@@ -95,5 +96,6 @@ test('a failed step stops only those that need it', async () => {
   });
   assert.equal(await runSteps([step('a', [], true), step('b', ['a']), step('c'), step('d', ['b'])]), false);
   assert.deepEqual(ran, ['a', 'c']);
+  assert.equal(calls.at(-1).arguments[0], '\n1 passed, 3 failed');
   assert.equal(await runSteps([step('e'), step('f', ['e'])]), true);
 });
