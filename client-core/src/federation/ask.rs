@@ -58,7 +58,7 @@ where
         let patience = if candidates.is_empty() {
             None
         } else {
-            Some(Box::pin(runtime.sleep(patience_ms(&guardians.borrow(), &candidates))))
+            Some(Box::pin(runtime.sleep(guardians.borrow().patience_ms())))
         };
         let next = open.next();
         let settled = match patience {
@@ -102,12 +102,6 @@ fn unaskable(guardians: &Guardians, now: u64) -> Vec<(GuardianId, GuardianFault)
         (Some(_), milliseconds) => Some((guardian, GuardianFault::Busy(milliseconds))),
     })
     .collect()
-}
-
-/// How long those asked get before somebody else is asked too: as long as the best of them usually takes.
-fn patience_ms(guardians: &Guardians, candidates: &VecDeque<GuardianId>) -> u64 {
-    let asked = guardians.reachable().filter(|guardian| !candidates.contains(guardian));
-    asked.map(|guardian| guardians.patience_ms(guardian)).min().unwrap_or(0)
 }
 
 /// Remembers a fault.

@@ -138,14 +138,14 @@ impl Guardians {
         health.latency_ms.unwrap_or(UNKNOWN_LATENCY_MS).saturating_add(transfer).max(1)
     }
 
-    /// How long to wait for the beginning of its answer before somebody else is asked as well, in
-    /// milliseconds: a few times what it usually takes.
-    pub fn patience_ms(&self, guardian: GuardianId) -> u64 {
+    /// How long to wait for the beginning of an answer before somebody else is asked as well, in
+    /// milliseconds: several times what the quickest guardian takes.
+    pub fn patience_ms(&self) -> u64 {
         const SHORTEST_MS: u64 = 400;
         const UNKNOWN_MS: u64 = 1_000;
         const LONGEST_MS: u64 = 5_000;
-        let latency = self.get(guardian).and_then(|health| health.latency_ms);
-        latency.map_or(UNKNOWN_MS, |latency| latency.saturating_mul(4).clamp(SHORTEST_MS, LONGEST_MS))
+        let quickest = self.list.iter().filter_map(|health| health.latency_ms).min();
+        quickest.map_or(UNKNOWN_MS, |latency| latency.saturating_mul(8).clamp(SHORTEST_MS, LONGEST_MS))
     }
 
     /// The guardians in the order in which to ask them for a small answer: the ready ones by expected

@@ -425,7 +425,7 @@ impl<T> Schedule<T> {
         segment.bypass_cache = self.frontier < self.bypass_until;
         self.segments.push_back(segment);
         let at = self.segments.len() - 1;
-        match self.choose(at, now, guardians) {
+        match self.choose(at, now, guardians).filter(|guardian| self.is_worth_it(*guardian, now, guardians)) {
             Some(guardian) => {
                 self.frontier = to;
                 Some(self.send(at, guardian, now, guardians))
@@ -458,13 +458,29 @@ impl<T> Schedule<T> {
             in_flight(*guardian) < most
         };
         let preference = |guardian: &GuardianId| {
-            let one = guardians.expected_ms(*guardian, self.limits.segment_bytes);
             // Everybody waits for the first segment: it is no place for trials.
             let is_risky = at == 0 && guardians.is_on_trial(*guardian);
-            (is_risky, one.saturating_mul(in_flight(*guardian) as u64 + 1), *guardian)
+            (is_risky, self.expected_ms(*guardian, guardians), *guardian)
         };
         let untried = ready.into_iter().filter(|guardian| all_tried || !segment.tried.contains(guardian));
         untried.filter(free).min_by_key(preference)
+    }
+
+    /// Whether a request to `guardian` is likely to end before one that waits for a quicker guardian to be
+    /// free. A slow one would only keep a part of history back that everybody then waits for.
+    fn is_worth_it(&self, guardian: GuardianId, now: u64, guardians: &Guardians) -> bool {
+        let wait = guardians
+            .reachable()
+            .filter(|other| guardians.is_ready(*other, now) && !guardians.is_on_trial(*other))
+            .map(|other| self.expected_ms(other, guardians))
+            .min();
+        wait.is_none_or(|wait| self.expected_ms(guardian, guardians) <= wait.saturating_mul(SLOW_FACTOR))
+    }
+
+    /// How long the next segment would take a guardian, after those that it is working on.
+    fn expected_ms(&self, guardian: GuardianId, guardians: &Guardians) -> u64 {
+        let in_flight = self.requests.values().filter(|request| request.guardian == guardian).count() as u64;
+        guardians.expected_ms(guardian, self.limits.segment_bytes).saturating_mul(in_flight + 1)
     }
 
     fn may_retry(&mut self, now: u64, guardians: &mut Guardians) -> bool {
@@ -521,10 +537,10 @@ impl<T> Schedule<T> {
         self.request_ms = Some(self.request_ms.map_or(milliseconds, |known| (known * 7 + milliseconds) / 8));
     }
 
-    /// When a request counts as slow: nothing has come for longer than its guardian usually takes, or it has
-    /// taken several times as long as requests usually do.
+    /// When a request counts as slow: nothing has come for longer than an answer should take, or it has taken
+    /// several times as long as requests usually do.
     fn slow_at(&self, request: &Request, guardians: &Guardians) -> u64 {
-        let stalled = request.progress_at + guardians.patience_ms(request.guardian);
+        let stalled = request.progress_at + guardians.patience_ms();
         let usual = self.request_ms.unwrap_or(SLOW_MS).saturating_mul(SLOW_FACTOR).max(SLOW_MS);
         stalled.min(request.started + usual)
     }
