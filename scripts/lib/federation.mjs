@@ -55,9 +55,13 @@ export class Federation {
   }
 
   async #command(command, answer) {
-    const done = this.#service.waitFor((line) => line.trim() === answer, { timeoutMs: SWITCH_MS, what: `to answer "${command}"` });
+    const answered = this.#service.waitFor((line) => (line === answer || line.startsWith('error ') ? line : undefined), {
+      timeoutMs: SWITCH_MS,
+      what: `to answer "${command}"`,
+    });
     this.#service.send(command);
-    await done;
+    const line = await answered;
+    if (line !== answer) throw new Failure(`the guardians refused "${command}": ${line}`);
   }
 }
 
@@ -74,6 +78,6 @@ export async function startFederation({ data, guardians = 4, args = [], echo = f
   if (!existsSync(guardianBinary)) throw new Failure(`${guardianBinary} is missing: run \`npm run build\``);
   const service = new Service('guardians', guardianBinary, ['dev', '--guardians', String(guardians), '--data', data, ...args], { echo });
   const devJson = join(data, 'dev.json');
-  await service.waitFor((line) => line.startsWith('ready'), { timeoutMs: READY_MS });
+  await service.waitFor((line) => line.startsWith('ready '), { timeoutMs: READY_MS });
   return new Federation(service, devJson, JSON.parse(readFileSync(devJson, 'utf8')));
 }
