@@ -67,7 +67,8 @@ async function installByApt() {
     const [command, ...rest] = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
     return run(command, rest, { label: `apt-get ${args[0]}` });
   };
-  await apt('update', '-q');
+  // One unreachable source of packages need not be the one that is wanted.
+  await apt('update', '-q').catch((error) => note(error.message));
   await apt('install', '-q', '-y', '--no-install-recommends', ...APT_PACKAGES);
 }
 
