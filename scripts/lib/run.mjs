@@ -25,7 +25,7 @@ function start(command, args, { cwd = root, env = {}, stdio }) {
 }
 
 function explain(command, error) {
-  if (error.code !== 'ENOENT') return error;
+  if (error.code !== 'ENOENT' && error.code !== 'EACCES') return error;
   const how = HOW_TO_GET[command];
   return new Failure(`\`${command}\` is missing${how ? `: ${how}` : ''}`);
 }
