@@ -1,7 +1,12 @@
 //! One guardian of a federation: consensus, peer network, storage, modules and the session API.
 
+pub mod api;
 pub mod consensus;
 pub mod db;
+pub mod dealer;
+pub mod dev;
+pub mod faucet;
+pub mod forge;
 pub mod ledger;
 pub mod network;
 pub mod node;

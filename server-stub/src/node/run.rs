@@ -61,7 +61,7 @@ impl NodeSetup {
 pub struct RunningNode {
     handle: NodeHandle,
     stop: Option<oneshot::Sender<()>>,
-    ended: oneshot::Receiver<Result<(), NodeError>>,
+    ended: Option<oneshot::Receiver<Result<(), NodeError>>>,
 }
 
 impl RunningNode {
@@ -79,13 +79,16 @@ impl RunningNode {
         self.ended().await
     }
 
-    /// Waits until the node ends by itself, which it does only upon an error.
+    /// Waits until the node ends by itself, which it does only upon an error. Returns at once if it was told already.
     ///
     /// # Errors
     /// What it failed with.
     pub async fn ended(&mut self) -> Result<(), NodeError> {
+        let Some(ended) = &mut self.ended else { return Ok(()) };
         // A thread that ends without a word was stopped.
-        (&mut self.ended).await.unwrap_or(Ok(()))
+        let result = ended.await.unwrap_or(Ok(()));
+        self.ended = None;
+        result
     }
 }
 
@@ -117,7 +120,7 @@ pub fn start<N: PeerNetwork + 'static>(
             let _ = report.send(result);
         })
         .map_err(NodeError::Thread)?;
-    Ok(RunningNode { handle: NodeHandle { shared, submissions }, stop: Some(stop), ended })
+    Ok(RunningNode { handle: NodeHandle { shared, submissions }, stop: Some(stop), ended: Some(ended) })
 }
 
 async fn drive<N: PeerNetwork>(

@@ -1,0 +1,104 @@
+//! The command line of `guardian`.
+
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use rekindle_guardian::dev::{self, DevOptions};
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+
+/// One guardian of a federation for e-cash.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    #[command(subcommand)]
+    command: CliCommand,
+}
+
+#[derive(Subcommand)]
+enum CliCommand {
+    /// Run a whole federation for development in one process.
+    Dev(Dev),
+}
+
+#[derive(Args)]
+struct Dev {
+    /// How many guardians: 1, or 4 and more.
+    #[arg(long, default_value_t = 4)]
+    guardians: u16,
+    /// Where everything is kept; dealt on the first run, continued on later ones.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// Port of guardian 0; the others and the faucet follow. 0 takes any free ports.
+    #[arg(long, alias = "port", value_name = "PORT")]
+    base_port: Option<u16>,
+    /// How old a session with items gets before guardians vote to close it, in milliseconds.
+    #[arg(long, value_name = "MS", default_value_t = 500)]
+    session_ms: u64,
+}
+
+/// What is logged unless `RUST_LOG` says otherwise. The engine reports every message that comes twice, which is
+/// what restarts are made of.
+const DEFAULT_LOG: &str = "info,fedimint_hbbft=off";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let filter = std::env::var("RUST_LOG").ok().and_then(|text| Targets::from_str(&text).ok());
+    let filter = filter.unwrap_or_else(|| DEFAULT_LOG.parse().unwrap_or_default());
+    let colours = std::io::stderr().is_terminal();
+    tracing_subscriber::registry()
+        .with(tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr))
+        .with(filter)
+        .init();
+    let result = match cli.command {
+        CliCommand::Dev(options) => run_dev(options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("guardian: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_dev(options: Dev) -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(async {
+        let options = DevOptions {
+            guardians: options.guardians,
+            data: options.data,
+            port: options.base_port,
+            session_time: Duration::from_millis(options.session_ms),
+        };
+        let (mut interrupt, mut terminate) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let stop = async {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+        };
+        dev::run(&options, stdin_lines(), stop, |line| println!("{line}")).await?;
+        Ok::<_, Box<dyn std::error::Error>>(())
+    });
+    // What computes for a client that is gone need not be waited for.
+    runtime.shutdown_timeout(Duration::from_secs(1));
+    result
+}
+
+/// Lines of standard input. Reading blocks, so it has a thread of its own that ends with the process.
+fn stdin_lines() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(16);
+    std::thread::spawn(move || {
+        for line in std::io::stdin().lines().map_while(Result::ok) {
+            if sender.blocking_send(line).is_err() {
+                break;
+            }
+        }
+    });
+    receiver
+}
