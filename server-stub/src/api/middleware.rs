@@ -22,7 +22,8 @@ const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(86_400
 /// Lets any page ask, lets it see the headers it needs, and turns a panic into an answer: for every HTTP service of
 /// this crate.
 pub fn for_browsers(router: Router) -> Router {
-    let exposed: [HeaderName; 4] = [header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_LENGTH];
+    let exposed: [HeaderName; 4] =
+        [header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_LENGTH];
     let cors = CorsLayer::new()
         .allow_origin(Any)
         .allow_methods([Method::GET, Method::POST])

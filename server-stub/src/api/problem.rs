@@ -58,7 +58,10 @@ impl ApiError {
     /// 429: come back after so many seconds.
     pub fn too_many_requests(seconds: u64) -> Self {
         let detail = "too many requests; the header Retry-After says when to try again";
-        Self { retry_after: Some(seconds), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail) }
+        Self {
+            retry_after: Some(seconds),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
+        }
     }
 
     /// 503: come back after a second.

@@ -72,7 +72,9 @@ async fn take_up(
         },
         Err(SubmitError::TooLarge) => return Err(ApiError::too_large(MAX_TRANSACTION_BYTES)),
         Err(error @ SubmitError::Busy) => return Err(ApiError::unavailable("busy", error.to_string())),
-        Err(error @ SubmitError::Stopped) => return Err(ApiError::unavailable("stopping", error.to_string())),
+        Err(error @ SubmitError::Stopped) => {
+            return Err(ApiError::unavailable("stopping", error.to_string()));
+        }
         Err(SubmitError::Db(error)) => return Err(error.into()),
     };
     let mut response = api.answer(encoding, uri.path(), asking.challenge, &status)?;

@@ -7,6 +7,7 @@
 //!
 //! Small records are packed: `redb` spends at least a page on a commit, and little on bytes within a page.
 
+mod forged;
 mod log;
 mod sessions;
 mod state;
@@ -17,6 +18,7 @@ use std::path::Path;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 use rekindle_protocol::bytes::FederationId;
 
+pub(crate) use forged::{adopt, store_signed};
 pub use log::DbLog;
 pub(crate) use sessions::{
     ClosedSession, append_items, close_session, closed_sessions, is_accepted, read_signature,
@@ -68,8 +70,7 @@ impl Db {
     /// [`DbError`]; a database of another guardian or a newer schema is left untouched.
     pub fn open(path: &Path, federation: &FederationId, id: u16) -> Result<Self, DbError> {
         let db = Self(Database::create(path)?);
-        let mut owner = federation.0.to_vec();
-        owner.extend(id.to_le_bytes());
+        let owner = owner(federation, id);
         let txn = db.write()?;
         {
             let mut meta = txn.open_table(META)?;
@@ -111,6 +112,11 @@ impl Db {
     pub fn write(&self) -> Result<WriteTransaction, DbError> {
         Ok(self.0.begin_write()?)
     }
+}
+
+/// Whose database it is, as [`META`] has it.
+fn owner(federation: &FederationId, id: u16) -> Vec<u8> {
+    [federation.0.as_slice(), &id.to_le_bytes()].concat()
 }
 
 #[cfg(test)]

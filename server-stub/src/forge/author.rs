@@ -2,7 +2,7 @@
 
 use rekindle_protocol::{
     amount::Amount,
-    bls::{SecretShare, blind},
+    bls::blind,
     bytes::{FederationId, Hash, Memo, SchnorrKey, Tag, Tweak},
     config::{ClientConfig, ConfigError},
     modules::{
@@ -14,13 +14,7 @@ use rekindle_protocol::{
     transaction::{Input, ModuleId, OutPoint, Output, Transaction},
 };
 
-/// The secrets of a whole federation in one hand, as only a dealer has them.
-pub struct FederationSecrets {
-    /// The key of each denomination, from 2^0 sats up.
-    pub mint: Vec<SecretShare>,
-    /// The key of issuer 0.
-    pub issuer: schnorr::SecretKey,
-}
+use super::FederationSecrets;
 
 /// What an author needs to know of the federation it writes for.
 #[derive(Clone, Copy, Debug)]

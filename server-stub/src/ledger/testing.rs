@@ -37,7 +37,8 @@ pub struct TestFederation {
 impl TestFederation {
     pub fn new(fees: Fees) -> Self {
         let mut rng = StdRng::seed_from_u64(7);
-        let (session_keys, _) = KeySet::deal(0, 1, &mut rng);
+        let (session_keys, session) = KeySet::deal(0, 1, &mut rng);
+        let session = session.into_iter().next().unwrap();
         let (denominations, mint): (Vec<_>, Vec<_>) = (0..DENOMINATIONS)
             .map(|_| {
                 let (keys, secrets) = KeySet::deal(0, 1, &mut rng);
@@ -67,7 +68,7 @@ impl TestFederation {
         Self {
             ledger: Ledger::new(&config).unwrap(),
             wallet: SeedWords::from_entropy(&[1; 16]).wallet_secret(&place.federation),
-            secrets: FederationSecrets { mint, issuer: key(3) },
+            secrets: FederationSecrets { session, mint, issuer: key(3) },
             place,
             config,
             database,

@@ -49,4 +49,5 @@ pub use keys::GuardianKeys;
 pub use machine::StateMachine;
 pub use run::{NodeSetup, RunningNode, start};
 pub use settings::Settings;
+pub(crate) use state::resume_after;
 pub use status::Progress;

@@ -56,6 +56,23 @@ impl NodeState {
     }
 }
 
+/// Makes a guardian that never ran go on after a signed session that it was given.
+pub(crate) fn resume_after(
+    txn: &WriteTransaction,
+    guardians: u16,
+    last: &SessionHeader,
+) -> Result<(), DbError> {
+    let next_epoch = last.last_epoch + 1;
+    NodeState {
+        next_epoch,
+        log_floor: next_epoch,
+        open: OpenSession::new(last.index + 1, next_epoch),
+        previous: Some(*last),
+        ..NodeState::genesis(guardians)
+    }
+    .store(txn)
+}
+
 #[cfg(test)]
 mod tests {
     use rekindle_protocol::{bytes::FederationId, session::HashedItems};

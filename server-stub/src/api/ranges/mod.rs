@@ -83,10 +83,11 @@ async fn range(
     let (plan, last) = in_background(move || {
         let txn = db.read()?;
         let plan = plan_range(&txn, kind, wanted.from, limit)?;
-        let last =
-            plan.next().checked_sub(1).filter(|_| !plan.records.is_empty()).map(|last| {
-                record::signed_header_of(&txn, last)
-            });
+        let last = plan
+            .next()
+            .checked_sub(1)
+            .filter(|_| !plan.records.is_empty())
+            .map(|last| record::signed_header_of(&txn, last));
         Ok((plan, last.transpose()?))
     })
     .await?;

@@ -138,8 +138,7 @@ mod tests {
 
     fn plan(kind: Kind, first: u64, limit: usize, sizes: &[usize]) -> Plan {
         let mut plan = Plan::new(kind, first, limit);
-        let mut sessions = sizes.iter().skip(usize::try_from(first).unwrap());
-        while let Some(size) = sessions.next() {
+        for size in sizes.iter().skip(usize::try_from(first).unwrap()) {
             if !plan.offer(*size, *size == 0) {
                 break;
             }
