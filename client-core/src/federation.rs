@@ -17,6 +17,8 @@ mod fault;
 mod guardians;
 mod join;
 pub mod query;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use ask::random_u64;
 pub(crate) use call::expect_success;

@@ -23,6 +23,8 @@ pub mod schedule;
 mod sessions;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod tests;
 
 pub use schedule::{Limits, Progress};
 pub use sessions::{SessionStream, StreamedSession};

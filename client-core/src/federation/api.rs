@@ -3,7 +3,10 @@
 use std::{cell::RefCell, future::Future, rc::Rc};
 
 use rekindle_protocol::{
-    api::{Attested, CHALLENGE_PARAMETER, MAX_RANGE_BYTES, MAX_WAIT_SECONDS, TransactionStatus, paths},
+    api::{
+        Attested, CHALLENGE_PARAMETER, MAX_RANGE_BYTES, MAX_WAIT_SECONDS, Rejection, RejectionReason,
+        TransactionStatus, paths,
+    },
     bls::PublicKey,
     bytes::{Challenge, FederationId, TxId},
     chain::{ChainError, check_signature},
@@ -171,8 +174,14 @@ impl FederationApi {
         let answers = self
             .ask(Enough::new(wanted, quorum), wanted, |guardian| async move {
                 let request = Request::post(self.at(guardian, paths::TRANSACTIONS)?, bytes.clone());
-                let answer = self.call(guardian, request, small()).await?;
-                answer.decode::<TransactionStatus>()
+                match self.call(guardian, request, small()).await {
+                    Ok(answer) => answer.decode(),
+                    // What is wrong with it for ever is refused at the door.
+                    Err(GuardianFault::Refused { status: 422, code }) => {
+                        rejection(&code).ok_or(GuardianFault::Refused { status: 422, code })
+                    }
+                    Err(fault) => Err(fault),
+                }
             })
             .await?;
         let rejection = answers.iter().find_map(|status| match status {
@@ -367,6 +376,17 @@ impl FederationApi {
         self.runtime.random(&mut challenge.0)?;
         Ok(challenge)
     }
+}
+
+fn rejection(code: &str) -> Option<TransactionStatus> {
+    let reasons = [
+        RejectionReason::Malformed,
+        RejectionReason::UnknownModule,
+        RejectionReason::InvalidSignature,
+        RejectionReason::Unbalanced,
+    ];
+    let reason = reasons.into_iter().find(|reason| reason.code() == code)?;
+    Some(TransactionStatus::Rejected(Rejection { reason, detail: String::new() }))
 }
 
 fn small() -> Limits {

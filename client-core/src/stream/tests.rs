@@ -1,0 +1,229 @@
+//! The stream over real encodings: guardians in memory that misbehave on the way.
+
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+
+use bytes::Bytes;
+use futures::{FutureExt, StreamExt, stream};
+use rekindle_protocol::{
+    chain::ChainPosition,
+    encoding::Canonical,
+    ranges::{EmptyRun, SessionRecord, write_record},
+    session::SignedSession,
+};
+
+use super::{Limits, SessionStream, StreamedSession};
+use crate::{
+    federation::FederationApi,
+    platform::{Request, Response, Runtime, Transport},
+    testing::{
+        clock::VirtualRuntime,
+        federation::TestFederation,
+        guardians::{Behaviour, TestGuardians},
+        meddler::{Meddler, binary, endless},
+    },
+};
+
+const SESSIONS: u64 = 120;
+
+struct Setup {
+    guardians: TestGuardians,
+    runtime: Rc<VirtualRuntime>,
+    sessions: Vec<SignedSession>,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let runtime = Rc::new(VirtualRuntime::new(3));
+        let mut federation = TestFederation::new(5, 4);
+        let context = federation.context(&[2; 16]);
+        for number in 0..SESSIONS {
+            let tweak = federation.tweak();
+            let address = context.secret.deposit_address(&context.federation, 1, tweak);
+            let credits = (0..number % 4).map(|_| federation.credit(&address, number + 1)).collect();
+            federation.close(credits);
+        }
+        let sessions = federation.sessions.clone();
+        Setup { guardians: TestGuardians::new(federation, runtime.clone()), runtime, sessions }
+    }
+
+    fn api(&self, transport: Rc<dyn Transport>) -> FederationApi {
+        let config = Rc::new(self.guardians.with(|federation| federation.document.config.clone()));
+        let urls = (0..4).map(|id| (id, format!("http://guardian-{id}")));
+        FederationApi::new(config, urls, transport, self.runtime.clone()).unwrap()
+    }
+
+    fn stream(&self) -> SessionStream {
+        self.stream_over(Rc::new(self.guardians.clone()))
+    }
+
+    fn stream_over(&self, transport: Rc<dyn Transport>) -> SessionStream {
+        let limits = Limits { segment_bytes: 4 << 10, ..Limits::default() };
+        SessionStream::new(&self.api(transport), 0, SESSIONS, limits)
+    }
+
+    fn meddler(&self, meddle: impl Fn(&Request) -> Option<Response> + 'static) -> Rc<Meddler> {
+        Meddler::new(Rc::new(self.guardians.clone()), meddle)
+    }
+
+    /// Reads all, and goes back to the last verified position when the chain breaks.
+    async fn read(&self, stream: &mut SessionStream) -> Vec<StreamedSession> {
+        let federation = self.guardians.with(|federation| federation.id());
+        let mut position = ChainPosition::GENESIS;
+        let mut read = Vec::new();
+        while let Some(streamed) = stream.next().await {
+            if position.extend(&federation, &streamed.session).is_err() {
+                stream.penalise(streamed.guardian);
+                stream.rewind(0);
+                position = ChainPosition::GENESIS;
+                read.clear();
+                continue;
+            }
+            read.push(streamed);
+        }
+        read
+    }
+
+    fn assert_all(&self, read: &[StreamedSession]) {
+        assert_eq!(read.len(), self.sessions.len());
+        for (streamed, session) in read.iter().zip(&self.sessions) {
+            assert_eq!(streamed.session.header, session.header);
+            assert_eq!(streamed.session.content.items, session.items);
+        }
+    }
+}
+
+fn of(request: &Request, guardian: u16) -> bool {
+    request.url.starts_with(&format!("http://guardian-{guardian}/"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_sessions_arrive_in_order_from_several_guardians() {
+    let setup = Setup::new();
+    let mut stream = setup.stream();
+    let read = setup.read(&mut stream).await;
+    setup.assert_all(&read);
+    let served: BTreeSet<_> = read.iter().map(|streamed| streamed.guardian).collect();
+    assert!(served.len() > 1, "all came from guardian {served:?}");
+    let progress = stream.progress();
+    assert_eq!((progress.position, progress.end, progress.waiting_bytes), (SESSIONS, SESSIONS, 0));
+    assert_eq!(progress.bytes, read.iter().map(|streamed| streamed.bytes as u64).sum::<u64>());
+    assert!(stream.evidence().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_honest_guardian_of_four_is_enough() {
+    let setup = Setup::new();
+    setup.guardians.set(0, Behaviour::Silent);
+    setup.guardians.set(1, Behaviour::WebPage);
+    setup.guardians.set(2, Behaviour::Down);
+    let before = setup.runtime.now();
+    let mut stream = setup.stream();
+    setup.assert_all(&setup.read(&mut stream).await);
+    assert!(setup.runtime.now() - before < 30_000, "{} ms", setup.runtime.now() - before);
+    assert!(stream.evidence().iter().all(|(guardian, _)| *guardian == 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn corrupt_and_forged_history_is_fetched_again_elsewhere() {
+    for behaviour in [Behaviour::Corrupt, Behaviour::Forge] {
+        let setup = Setup::new();
+        setup.guardians.set(0, behaviour);
+        let mut stream = setup.stream();
+        setup.assert_all(&setup.read(&mut stream).await);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn endless_and_truncated_answers_are_faults_of_their_guardians() {
+    let setup = Setup::new();
+    let sent = Rc::new(RefCell::new(0));
+    let counter = sent.clone();
+    let transport = setup.meddler(move |request| {
+        if of(request, 0) {
+            // Announces a record of 5 megabytes that does not come to an end.
+            return Some(endless(5_000_000u32.to_le_bytes().repeat(10_000), counter.clone()));
+        }
+        of(request, 1).then(|| binary(200, vec![100, 0, 0, 0, 1]))
+    });
+    let mut stream = setup.stream_over(transport);
+    setup.assert_all(&setup.read(&mut stream).await);
+    assert!(*sent.borrow() < 200 << 20, "{} bytes were read", sent.borrow());
+    assert!(stream.evidence().iter().any(|(guardian, _)| *guardian == 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn runs_of_empty_sessions_are_expanded() {
+    let setup = Setup::new();
+    let mut federation = TestFederation::new(6, 4);
+    for _ in 0..200 {
+        federation.close(Vec::new());
+    }
+    let sessions = federation.sessions.clone();
+    let guardians = TestGuardians::new(federation, setup.runtime.clone());
+    let collapsed = sessions.clone();
+    let transport = Meddler::new(Rc::new(guardians.clone()), move |request| {
+        let from: usize = request.url.split("from=").nth(1)?.split('&').next()?.parse().ok()?;
+        let rest: Vec<_> = collapsed[from..].iter().map(|s| (s.header, s.signature)).collect();
+        let mut body = Vec::new();
+        write_record(&SessionRecord::EmptyRun(EmptyRun::collapse(&rest)?).to_bytes(), &mut body);
+        Some(binary(200, body))
+    });
+    let setup = Setup { guardians, sessions, ..setup };
+    let mut stream = SessionStream::new(&setup.api(transport.clone()), 0, 200, Limits::default());
+    setup.assert_all(&setup.read(&mut stream).await);
+    assert!(transport.log().len() < 20, "{} requests for a few kilobytes", transport.log().len());
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_lost_when_waiting_is_given_up() {
+    let setup = Setup::new();
+    let mut stream = setup.stream();
+    let mut read = Vec::new();
+    loop {
+        // Looks, without waiting, and lets a little time pass.
+        match stream.next().now_or_never() {
+            Some(Some(streamed)) => read.push(streamed),
+            Some(None) => break,
+            None => setup.runtime.sleep(1).await,
+        }
+    }
+    setup.assert_all(&read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_federation_that_is_down_is_waited_for() {
+    let setup = Setup::new();
+    for guardian in 0..4 {
+        setup.guardians.set(guardian, Behaviour::Down);
+    }
+    let mut stream = setup.stream();
+    let wait = setup.runtime.sleep(600_000);
+    futures::pin_mut!(wait);
+    assert!(matches!(
+        futures::future::select(Box::pin(stream.next()), wait).await,
+        futures::future::Either::Right(_)
+    ));
+    let asked = setup.guardians.requests();
+    assert!((20..200).contains(&asked), "{asked} requests in ten minutes");
+    assert!(stream.progress().next_attempt.is_some_and(|at| at <= setup.runtime.now() + 120_000));
+    for guardian in 0..4 {
+        setup.guardians.set(guardian, Behaviour::Honest);
+    }
+    setup.assert_all(&setup.read(&mut stream).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_stops_half_way_is_continued_elsewhere() {
+    let setup = Setup::new();
+    let first = setup.sessions[0].clone();
+    let transport = setup.meddler(move |request| {
+        let mut body = Vec::new();
+        write_record(&SessionRecord::Session(first.clone()).to_bytes(), &mut body);
+        let stalled = stream::iter([Ok(Bytes::from(body))]).chain(stream::pending()).boxed_local();
+        request.url.contains("from=0&").then(|| Response { body: stalled, ..binary(200, vec![]) })
+    });
+    let before = setup.runtime.now();
+    let mut stream = setup.stream_over(transport);
+    setup.assert_all(&setup.read(&mut stream).await);
+    assert!(setup.runtime.now() - before < 5_000, "{} ms", setup.runtime.now() - before);
+}
