@@ -13,6 +13,8 @@ mod command;
 mod data;
 mod federation;
 mod guardian;
+#[cfg(test)]
+mod tests;
 
 use std::{path::PathBuf, time::Duration};
 
