@@ -4,4 +4,6 @@
 //! freeze under its user's finger. The wallet's logic is all in `rekindle-client`; here are the
 //! three things it asks of a browser ([`platform`]) and the interface to JavaScript.
 
+#[cfg(target_arch = "wasm32")]
+pub mod api;
 pub mod platform;
