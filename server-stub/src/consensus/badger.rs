@@ -154,13 +154,14 @@ impl Consensus for Badger {
 
     fn on_message(&mut self, from: GuardianId, message: &[u8]) -> Effects {
         let refuse = |kind| Effects { faults: vec![Fault { culprit: from, kind }], ..Effects::default() };
-        match self.admit(from, message) {
-            Admission::Now { epoch } => self.begun.insert(epoch),
+        let epoch = match self.admit(from, message) {
+            Admission::Now { epoch } => epoch,
             Admission::Later | Admission::Stale => return Effects::default(),
             Admission::Refuse(kind) => return refuse(kind),
         };
         match codec().deserialize::<Message<GuardianId>>(message) {
             Ok(message) => {
+                self.begun.insert(epoch);
                 let step = self.engine.handle_message(&from, message);
                 self.effects(from, step)
             }

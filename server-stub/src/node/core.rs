@@ -117,12 +117,14 @@ impl<N: PeerNetwork> Core<N> {
     /// # Errors
     /// [`NodeError`]; the node must not be used after.
     pub(super) fn step(&mut self, submissions: Vec<Submission>, now: Time) -> Result<bool, NodeError> {
+        let epoch = self.state.next_epoch;
         let received = self.receive(now)?;
         self.submit(submissions)?;
         let effects = self.signing.tick(now.monotonic);
         self.perform_signing(effects)?;
         while self.propose(now)? {}
-        Ok(received)
+        // A new epoch may be the one that a message waited for.
+        Ok(received || self.state.next_epoch != epoch)
     }
 
     /// The monotonic time at which [`Core::step`] has something to do even if nobody sends anything.

@@ -2,14 +2,14 @@
 //!
 //! # How it works
 //!
-//! [`Core`] is the guardian as a state machine: it takes what peers sent, what wallets submitted and what time it
-//! is, and does everything else by itself, in [`Core::step`]. It owns the consensus engine, the peer network's end
-//! and the database. [`run`] drives it on a thread of its own, because its writes to disk block.
+//! `Core` is the guardian as a state machine: it takes what peers sent, what wallets submitted and what time it
+//! is, and does everything else by itself, in `Core::step`. It owns the consensus engine, the peer network's end
+//! and the database. [`start`] drives it on a thread of its own, because its writes to disk block.
 //! [`NodeHandle`] is what the rest of the process sees: it submits, asks and waits.
 //!
 //! **Epochs** start when there is something to do: a submitted transaction, a session that is due to be closed, or
 //! a peer that began one. An idle federation makes none. A guardian contributes its time, its vote to close the
-//! session and the transactions that were submitted to it ([`Contribution`]); what a batch left out it contributes
+//! session and the transactions that were submitted to it (`contribution`); what a batch left out it contributes
 //! again.
 //!
 //! **Batches** are applied in one database transaction each (`apply`). Transactions are judged in the order of
@@ -41,8 +41,9 @@ mod simulation;
 #[cfg(test)]
 mod testing;
 
-pub use self::core::{Core, Time};
-pub use contribution::Contribution;
+use self::core::{Core, Time};
+use contribution::Contribution;
+
 pub use error::NodeError;
 pub use handle::{NodeHandle, SessionState, SubmitError};
 pub use keys::GuardianKeys;
