@@ -17,6 +17,7 @@ pub mod platform;
 pub mod recovery;
 pub mod store;
 pub mod stream;
+pub mod wallet;
 
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;

@@ -3,7 +3,11 @@
 //! The suites are plain async functions that panic on the first broken promise, so that they run
 //! under any test harness: natively, and in a browser's worker.
 
+#[cfg(test)]
+pub mod clock;
 pub mod federation;
+pub mod guardians;
+pub mod meddler;
 pub mod runtime;
 pub mod store;
 pub mod transport;

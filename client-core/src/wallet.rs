@@ -14,14 +14,14 @@ mod keys;
 mod live;
 mod overview;
 mod pending;
+mod recover;
 mod setup;
 mod spend;
 mod submit;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use futures::lock::{Mutex, MutexGuard};
 use rekindle_protocol::{bytes::Tweak, ownership::SeedWords};
@@ -30,9 +30,12 @@ use crate::{
     context::WalletContext,
     federation::FederationApi,
     platform::{Batch, Runtime, Store, Transport},
+    recovery::{RecoveryProgress, RecoveryRecord},
 };
 
+use background::Waker;
 use live::Live;
+use recover::Running;
 
 pub use error::WalletError;
 pub use overview::{Balance, HistoryEntry, OperationStatus, OutstandingToken};
@@ -64,8 +67,12 @@ struct Inner {
     working: Mutex<()>,
     /// Held by whatever moves the position in history.
     following: Mutex<()>,
-    changed: Cell<u64>,
-    listener: RefCell<Option<Rc<dyn Fn()>>>,
+    /// Held by whatever drives or changes the recovery.
+    recovering: Mutex<()>,
+    running: RefCell<Running>,
+    waker: Waker,
+    change_listener: RefCell<Option<Rc<dyn Fn()>>>,
+    recovery_listener: RefCell<Option<Rc<dyn Fn(RecoveryProgress)>>>,
 }
 
 /// What there is once a federation is joined.
@@ -73,6 +80,8 @@ struct Joined {
     context: Rc<WalletContext>,
     api: Rc<FederationApi>,
     live: Live,
+    /// The stored record of the recovery; `None` in a wallet that was created.
+    recovery: Option<RecoveryRecord>,
 }
 
 impl Wallet {
@@ -84,8 +93,11 @@ impl Wallet {
             committing: Mutex::new(()),
             working: Mutex::new(()),
             following: Mutex::new(()),
-            changed: Cell::new(0),
-            listener: RefCell::new(None),
+            recovering: Mutex::new(()),
+            running: RefCell::default(),
+            waker: Waker::new(),
+            change_listener: RefCell::new(None),
+            recovery_listener: RefCell::new(None),
         }))
     }
 
@@ -96,7 +108,7 @@ impl Wallet {
 
     /// Calls `listener` after every change of what the wallet shows. There is one listener; a new one replaces it.
     pub fn on_change(&self, listener: Rc<dyn Fn()>) {
-        *self.0.listener.borrow_mut() = Some(listener);
+        *self.0.change_listener.borrow_mut() = Some(listener);
     }
 
     fn platform(&self) -> &Platform {
@@ -149,7 +161,7 @@ impl Wallet {
     }
 
     fn notify(&self) {
-        let listener = self.0.listener.borrow().clone();
+        let listener = self.0.change_listener.borrow().clone();
         if let Some(listener) = listener {
             listener();
         }

@@ -3,9 +3,9 @@
 use std::{collections::BTreeSet, rc::Rc};
 
 use rekindle_protocol::{
-    bytes::{G2Bytes, TxId},
-    chain::{ChainError, ChainPosition, check_signature},
-    session::{HashedSession, SessionHeader},
+    bytes::TxId,
+    chain::{ChainError, ChainPosition},
+    session::HashedSession,
 };
 
 use super::{Findings, ModuleError, RecoveryFromHistory, SessionView, TransactionView, load_live};
@@ -125,7 +125,6 @@ pub struct Scanner {
     pub ahead: BTreeSet<TxId>,
     /// Modules that stopped.
     pub failures: Vec<ModuleFailure>,
-    newest: Option<(SessionHeader, Option<G2Bytes>)>,
 }
 
 impl Scanner {
@@ -136,12 +135,12 @@ impl Scanner {
         modules: Modules,
         ahead: BTreeSet<TxId>,
     ) -> Self {
-        Self { context, position, modules, ahead, failures: Vec::new(), newest: None }
+        Self { context, position, modules, ahead, failures: Vec::new() }
     }
 
     /// Checks by hashes that `session` comes next, and feeds it to every module that has not stopped.
     ///
-    /// What it holds is provisional until [`Scanner::check_signature`] says otherwise.
+    /// Only what a signature vouches for may be taken: see [`super::VerifiedHistory`].
     ///
     /// # Errors
     /// [`ChainError`]; nothing was taken in.
@@ -167,26 +166,6 @@ impl Scanner {
                 self.failures.push(ModuleFailure { kind, error });
             }
         }
-        self.newest = Some((session.header, session.signature));
         Ok(())
-    }
-
-    /// Whether the newest session carries a signature that could be checked.
-    pub fn has_signature(&self) -> bool {
-        matches!(self.newest, Some((_, Some(_))))
-    }
-
-    /// Checks the federation's signature on the newest session, which vouches for all before it: two pairings.
-    ///
-    /// # Errors
-    /// [`ChainError::WrongSignature`], also if there is no signature to check.
-    pub fn check_signature(&self) -> Result<(), ChainError> {
-        match &self.newest {
-            Some((header, Some(signature))) => {
-                check_signature(&self.context.federation, &self.context.session_key, header, signature)
-            }
-            Some((header, None)) => Err(ChainError::WrongSignature(header.index)),
-            None => Ok(()),
-        }
     }
 }

@@ -1,23 +1,61 @@
 //! Completing notes: the federation's signatures for outputs that are in history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rekindle_protocol::{
     bytes::{G2Bytes, SchnorrKey, TxId},
-    modules::mint::MAX_SHARES_REQUEST,
+    modules::mint::{MAX_SHARES_REQUEST, SharesAnswer},
     transaction::OutPoint,
 };
 
 use super::{Wallet, WalletError};
 use crate::{
     context::WalletContext,
+    federation::{GuardianId, SharesVerdict},
     modules::mint::{Note, ShareError, combine_shares},
     recovery::RecoveryFromHistory,
 };
 
-/// The signature shares of several outputs: for each, one share from each guardian that gave one.
-#[derive(Default)]
-struct Shares(BTreeMap<OutPoint, BTreeMap<u16, G2Bytes>>);
+/// Signature shares and what has become of them.
+struct Progress<'a> {
+    context: &'a WalletContext,
+    notes: &'a [(SchnorrKey, Note)],
+    wanted: BTreeSet<OutPoint>,
+    shares: BTreeMap<OutPoint, BTreeMap<GuardianId, G2Bytes>>,
+    signatures: BTreeMap<SchnorrKey, G2Bytes>,
+}
+
+impl Progress<'_> {
+    /// Takes in a guardian's shares and completes the notes that have enough.
+    fn take(&mut self, guardian: GuardianId, answer: SharesAnswer) -> SharesVerdict {
+        for (out_point, share) in answer.shares {
+            if let (true, Some(share)) = (self.wanted.contains(&out_point), share) {
+                self.shares.entry(out_point).or_default().insert(guardian, share);
+            }
+        }
+        let (mut verdict, mut at_fault) = (SharesVerdict::Enough, false);
+        for (nonce, note) in self.notes {
+            if self.signatures.contains_key(nonce) {
+                continue;
+            }
+            let Some(shares) = self.shares.get_mut(&note.out_point) else {
+                verdict = SharesVerdict::More;
+                continue;
+            };
+            let (tweak, number) = (&note.tweak, note.out_point.output);
+            match combine_shares(self.context, tweak, number, note.denomination, shares) {
+                Ok(signature) => drop(self.signatures.insert(*nonce, signature)),
+                Err(ShareError::WrongShares(wrong)) => {
+                    shares.retain(|guardian, _| !wrong.contains(guardian));
+                    at_fault |= wrong.contains(&guardian);
+                    verdict = SharesVerdict::More;
+                }
+                Err(_) => verdict = SharesVerdict::More,
+            }
+        }
+        if at_fault { SharesVerdict::Wrong } else { verdict }
+    }
+}
 
 impl Wallet {
     /// Fetches the missing signatures of the notes that `txid` issued, or of all notes.
@@ -54,34 +92,20 @@ impl Wallet {
             return Ok(());
         }
         let out_points: Vec<OutPoint> = notes.iter().map(|(_, note)| note.out_point).collect();
-        let needed = context.config.max_faulty() + 1;
-        let mut shares = Shares::default();
-        let mut asked = Vec::new();
-        let mut signatures: BTreeMap<SchnorrKey, G2Bytes> = BTreeMap::new();
-        while signatures.len() < notes.len() {
-            // More guardians are asked only if those before gave too little.
-            let wanted = if asked.is_empty() { needed } else { 1 };
-            for (guardian, answer) in self.api()?.mint_shares(session, &out_points, wanted, &asked).await? {
-                asked.push(guardian);
-                for (out_point, share) in answer.shares {
-                    if let Some(share) = share {
-                        shares.0.entry(out_point).or_default().insert(guardian, share);
-                    }
-                }
-            }
-            for (nonce, note) in notes {
-                if signatures.contains_key(nonce) {
-                    continue;
-                }
-                let Some(of_note) = shares.0.get(&note.out_point) else { continue };
-                match combine_shares(context, &note.tweak, note.out_point.output, note.denomination, of_note) {
-                    Ok(signature) => drop(signatures.insert(*nonce, signature)),
-                    Err(ShareError::TooFew | ShareError::WrongShares(_)) => {}
-                    Err(error) => return Err(error.into()),
-                }
-                self.breathe().await;
-            }
+        let mut progress = Progress {
+            context,
+            notes,
+            wanted: out_points.iter().copied().collect(),
+            shares: BTreeMap::new(),
+            signatures: BTreeMap::new(),
+        };
+        let mut check = |guardian, answer| progress.take(guardian, answer);
+        let api = self.api()?;
+        match session {
+            Some(session) => api.session_shares(session, &mut check).await?,
+            None => api.mint_shares(&out_points, &mut check).await?,
         }
+        let signatures = progress.signatures;
         self.update(|live, batch| {
             for (nonce, signature) in signatures {
                 live.scanner.modules.mint.complete(&nonce, signature);

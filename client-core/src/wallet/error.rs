@@ -4,7 +4,7 @@ use rekindle_protocol::{bytes::TxId, config::ConfigError, ownership::SeedError, 
 use thiserror::Error;
 
 use crate::{
-    federation::ApiError,
+    federation::{FederationError, GuardianFault},
     modules::mint::{ShareError, TokenError},
     platform::{RandomError, StoreError},
     recovery::ModuleError,
@@ -80,7 +80,10 @@ pub enum WalletError {
     Config(#[from] ConfigError),
     /// The guardians did not give what was asked for.
     #[error(transparent)]
-    Federation(#[from] ApiError),
+    Federation(#[from] FederationError),
+    /// The guardians answer, but have not decided in time; the transaction is stored and goes on.
+    #[error("the federation has not decided yet")]
+    Undecided,
     /// f+1 guardians reject the transaction; it is kept and tried again.
     #[error("the federation rejected the transaction: {reason}")]
     Rejected {
@@ -130,7 +133,8 @@ impl WalletError {
             Self::OperationNotFound => "operation_not_found",
             Self::NotReclaimable => "not_reclaimable",
             Self::Config(_) => "response_invalid",
-            Self::Federation(error) => error.code(),
+            Self::Federation(error) => federation_code(error),
+            Self::Undecided => "timeout",
             Self::Rejected { .. } => "rejected",
             Self::Contended => "rejected",
             Self::Shares(_) => "response_invalid",
@@ -144,7 +148,8 @@ impl WalletError {
     /// Whether the same call may succeed later without anything else changing.
     pub fn retryable(&self) -> bool {
         match self {
-            Self::Federation(error) => error.retryable(),
+            Self::Federation(error) => federation_code(error) != "config_mismatch",
+            Self::Undecided => true,
             Self::Shares(_) | Self::RecoveryRunning | Self::Contended => true,
             Self::Store(StoreError::ConnectionLost(_) | StoreError::Full) => true,
             _ => false,
@@ -164,5 +169,19 @@ impl From<ModuleError> for WalletError {
             ModuleError::Undecodable(error) => Self::Corrupt(error.to_string()),
             ModuleError::Store(error) => Self::Store(error),
         }
+    }
+}
+
+/// What kept guardians from answering: silence, contradiction, or answers that are none.
+fn federation_code(error: &FederationError) -> &'static str {
+    let none_usable = |faults: &[(u16, GuardianFault)]| {
+        !faults.is_empty() && faults.iter().all(|(_, fault)| fault.is_misbehaviour())
+    };
+    match error {
+        FederationError::NoAnswer(_) if error.code() == "config_mismatch" => "config_mismatch",
+        FederationError::NoAnswer(faults) if none_usable(faults) => "response_invalid",
+        FederationError::NoAgreement(faults) if faults.is_empty() => "guardians_disagree",
+        FederationError::NoAnswer(_) | FederationError::NoAgreement(_) => "guardians_unreachable",
+        FederationError::TooMuch { .. } | FederationError::Random(_) => "internal",
     }
 }

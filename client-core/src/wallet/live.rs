@@ -19,7 +19,7 @@ use super::{
 use crate::{
     context::WalletContext,
     modules::mint::{Note, Token},
-    platform::{Batch, Store},
+    platform::{Batch, Scan, Store},
     recovery::{Modules, Scanner, TransactionView},
 };
 
@@ -47,12 +47,12 @@ impl Live {
             None => (ChainPosition::GENESIS, BTreeSet::new()),
         };
         let mut pending = BTreeMap::new();
-        for (_, value) in store.scan(keys::PENDING_PREFIX.as_bytes()).await? {
+        for (_, value) in store.scan(&Scan::prefix(keys::PENDING_PREFIX)).await? {
             let record: Pending = decode(&value)?;
             pending.insert(record.transaction.id(), record);
         }
         let mut received = BTreeMap::new();
-        for (key, value) in store.scan(keys::RECEIVED_PREFIX.as_bytes()).await? {
+        for (key, value) in store.scan(&Scan::prefix(keys::RECEIVED_PREFIX)).await? {
             let id = std::str::from_utf8(&key[keys::RECEIVED_PREFIX.len()..]).ok().and_then(|id| id.parse().ok());
             let id = id.ok_or_else(|| WalletError::Corrupt("a received token's key".into()))?;
             received.insert(id, decode(&value)?);

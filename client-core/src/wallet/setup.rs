@@ -2,8 +2,10 @@
 
 use std::rc::Rc;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
-    config::ConfigDocument,
+    chain::ChainPosition,
+    config::ClientConfig,
     encoding::Canonical,
     invite::InviteCode,
     ownership::SeedWords,
@@ -13,7 +15,7 @@ use zeroize::Zeroizing;
 use super::{Joined, Platform, Wallet, WalletError, keys, live::Live};
 use crate::{
     context::WalletContext,
-    federation::FederationApi,
+    federation::{FederationApi, GuardianId, download_config},
     platform::Batch,
     recovery::RecoveryRecord,
 };
@@ -63,14 +65,12 @@ impl Wallet {
         if Self::exists(&platform).await? {
             return Err(WalletError::WalletExists);
         }
-        let document = download(&platform, &invite).await?;
-        let mut joined = join(&platform, &words, document.clone()).await?;
-        let record = RecoveryRecord::default();
+        let federation = StoredFederation::download(&platform, &invite).await?;
         let mut batch = Batch::new();
-        batch.put(keys::FEDERATION, document.to_bytes());
-        batch.put(keys::RECOVERY, record.write());
+        batch.put(keys::FEDERATION, federation.to_bytes());
+        batch.put(keys::RECOVERY, RecoveryRecord::default().write());
         begin(&platform, &words, batch).await?;
-        joined.recovery = Some(record);
+        let joined = join(&platform, &words, federation).await?;
         Ok(Self::new(platform, words, Some(joined)))
     }
 
@@ -94,9 +94,9 @@ impl Wallet {
         let joined = match store.get(keys::FEDERATION.as_bytes()).await? {
             None => None,
             Some(bytes) => {
-                let document = ConfigDocument::from_bytes(&bytes)
+                let federation = StoredFederation::from_bytes(&bytes)
                     .map_err(|error| WalletError::Corrupt(error.to_string()))?;
-                Some(join(&platform, &words, document).await?)
+                Some(join(&platform, &words, federation).await?)
             }
         };
         Ok(Self::new(platform, words, joined))
@@ -116,12 +116,11 @@ impl Wallet {
             Some(_) => return Err(WalletError::AlreadyJoined),
             None => {
                 let platform = self.platform();
-                let document = download(platform, &invite).await?;
-                let mut joined = join(platform, &self.0.words, document.clone()).await?;
-                let position = joined.api.newest_position().await?;
-                joined.live.scanner.position = position;
+                let federation = StoredFederation::download(platform, &invite).await?;
+                let mut joined = join(platform, &self.0.words, federation.clone()).await?;
+                joined.live.scanner.position = present(&joined.api).await?;
                 let mut batch = Batch::new();
-                batch.put(keys::FEDERATION, document.to_bytes());
+                batch.put(keys::FEDERATION, federation.to_bytes());
                 joined.live.store_scanner(&mut batch);
                 platform.store.commit(batch).await?;
                 *self.0.joined.borrow_mut() = Some(joined);
@@ -137,15 +136,14 @@ impl Wallet {
         let joined = self.0.joined.borrow();
         let joined = joined.as_ref()?;
         let config = &joined.context.config;
-        let urls = joined.api.urls();
         Some(FederationInfo {
             federation: joined.context.federation.to_string(),
             name: config.name.clone(),
-            guardians: config
-                .guardians
-                .iter()
-                .zip(urls)
-                .map(|(guardian, url)| (guardian.name.clone(), url.unwrap_or_default()))
+            guardians: (0..)
+                .zip(&config.guardians)
+                .map(|(id, guardian)| {
+                    (guardian.name.clone(), joined.api.url(id).unwrap_or_default().to_owned())
+                })
                 .collect(),
             has_faucet: joined.context.deposit.issuers.iter().any(|issuer| issuer.faucet),
         })
@@ -162,20 +160,51 @@ async fn begin(platform: &Platform, words: &SeedWords, mut batch: Batch) -> Resu
     Ok(platform.store.commit(batch).await?)
 }
 
-async fn download(platform: &Platform, invite: &InviteCode) -> Result<ConfigDocument, WalletError> {
-    Ok(FederationApi::download_config(invite, platform.transport.clone(), platform.runtime.clone()).await?)
+/// A federation as the store keeps it.
+#[derive(Clone, BorshSerialize, BorshDeserialize)]
+struct StoredFederation {
+    config: ClientConfig,
+    urls: Vec<(GuardianId, String)>,
+}
+
+impl StoredFederation {
+    async fn download(platform: &Platform, invite: &InviteCode) -> Result<Self, WalletError> {
+        let joined = download_config(invite, &*platform.transport, &*platform.runtime).await?;
+        Ok(Self { config: joined.config, urls: joined.urls })
+    }
 }
 
 /// Loads everything about a federation that the store holds.
-async fn join(platform: &Platform, words: &SeedWords, document: ConfigDocument) -> Result<Joined, WalletError> {
-    let secret = words.wallet_secret(&document.config.federation_id());
-    let api = FederationApi::new(&document, platform.transport.clone(), platform.runtime.clone());
-    let context = Rc::new(WalletContext::new(document.config, secret)?);
+async fn join(
+    platform: &Platform,
+    words: &SeedWords,
+    federation: StoredFederation,
+) -> Result<Joined, WalletError> {
+    let StoredFederation { config, urls } = federation;
+    let secret = words.wallet_secret(&config.federation_id());
+    let context = Rc::new(WalletContext::new(config, secret)?);
+    let config = Rc::new(context.config.clone());
+    let api = FederationApi::new(config, urls, platform.transport.clone(), platform.runtime.clone())?;
     let live = Live::load(context.clone(), &*platform.store).await?;
-    let recovery = match platform.store.get(keys::RECOVERY.as_bytes()).await? {
-        None => None,
-        Some(bytes) => Some(RecoveryRecord::read(&bytes)),
-    };
-    Ok(Joined { context, api: Rc::new(api), live, recovery })
+    let recovery = platform.store.get(keys::RECOVERY.as_bytes()).await?;
+    Ok(Joined {
+        context,
+        api: Rc::new(api),
+        live,
+        recovery: recovery.map(|bytes| RecoveryRecord::read(&bytes)),
+    })
 }
 
+/// The position after the newest signed session: a wallet with fresh words has no business before it.
+async fn present(api: &FederationApi) -> Result<ChainPosition, WalletError> {
+    let count = api.session_count().await?;
+    // The session before the current one may have closed without being signed yet; the one before that is.
+    for index in [count.checked_sub(1), count.checked_sub(2)].into_iter().flatten() {
+        match api.session(index).await {
+            Ok(session) => return Ok(ChainPosition::after(api.federation(), &session.value.header)),
+            Err(error) if index + 2 <= count => return Err(error.into()),
+            Err(_) => {}
+        }
+    }
+    Ok(ChainPosition::GENESIS)
+}

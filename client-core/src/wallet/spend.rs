@@ -8,7 +8,7 @@ use rekindle_protocol::{
     bytes::{Hash, Tweak, TxId},
     hash::Context,
     modules::deposit::{DepositAddress, DepositOutput, claim_nonce},
-    modules::mint::Denomination,
+    modules::mint::{Denomination, MintConfig},
     ownership::{MemoContent, OperationKind},
 };
 use zeroize::Zeroizing;
@@ -31,6 +31,9 @@ use crate::{
 
 /// How often a spend is made anew after another device spent one of its notes.
 const MAX_ATTEMPTS: usize = 5;
+
+/// The most that one token can hold: more could need more notes than a transaction has outputs.
+const MAX_SEND_SATS: u64 = 100 << (MintConfig::MAX_DENOMINATIONS - 1);
 
 /// A token ready to be handed to somebody. It has no `Debug`: whoever has the text has the money.
 pub struct SentToken {
@@ -79,6 +82,9 @@ impl Wallet {
     /// [`WalletError`]; nothing is lost by any of them: what was stored goes on by itself.
     pub async fn send(&self, amount: Amount) -> Result<SentToken, WalletError> {
         let context = self.ready()?;
+        if amount.sats() > MAX_SEND_SATS {
+            return Err(WalletError::AmountTooLarge);
+        }
         let tokens = decompose(amount, &context.mint);
         let plan = Plan { tokens, withdrawal: None, leaving: amount };
         let txid = self.spend_notes(&context, OperationKind::Send, plan).await?;

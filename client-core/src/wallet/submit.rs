@@ -3,6 +3,7 @@
 use rekindle_protocol::{
     api::{RejectionReason, TransactionStatus},
     bytes::TxId,
+    session::HashedItems,
     transaction::Transaction,
 };
 
@@ -10,7 +11,7 @@ use super::{
     Wallet, WalletError,
     pending::{Decision, decide},
 };
-use crate::federation::ApiError;
+use crate::federation::KnownSession;
 
 /// What became of a submitted transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,7 +22,9 @@ pub(super) enum Outcome {
     Conflict,
 }
 
-/// How long a status request waits at the guardian, in seconds.
+/// How long the first guardians get to decide before all are sent the transaction, in seconds.
+const FIRST_WAIT_SECONDS: u64 = 3;
+/// How long later status requests wait at the guardians, in seconds.
 const WAIT_SECONDS: u64 = 10;
 /// How long a caller waits for a decision, in milliseconds. The stored transaction goes on after that.
 const PATIENCE_MS: u64 = 60_000;
@@ -35,11 +38,21 @@ impl Wallet {
         let api = self.api()?;
         let runtime = self.platform().runtime.clone();
         let deadline = runtime.now().saturating_add(PATIENCE_MS);
+        let mut to_all = false;
         loop {
             let stored = self.with_live(|live| live.pending.get(txid).map(|p| p.transaction.clone())).flatten();
             // Following history may have decided it meanwhile.
             let Some(transaction) = stored else { return Ok(self.decided(txid)) };
-            match api.submit(txid, &transaction, WAIT_SECONDS).await? {
+            let submitted = api.submit(&transaction, to_all).await?;
+            // Whoever names the session that spends an input needs no belief: the session proves it.
+            if let Some(RejectionReason::AlreadySpent { session, .. }) = submitted.rejection.map(|r| r.reason)
+                && let Some(outcome) = self.check_conflict(txid, &transaction, session).await?
+            {
+                return Ok(outcome);
+            }
+            let wait = if to_all { WAIT_SECONDS } else { FIRST_WAIT_SECONDS };
+            to_all = true;
+            match api.transaction_status(txid, wait).await? {
                 TransactionStatus::Accepted { session } => {
                     self.update(|live, batch| live.accept(txid, session, runtime.now(), batch)).await?;
                     return Ok(Outcome::Accepted);
@@ -58,7 +71,7 @@ impl Wallet {
                 TransactionStatus::Pending | TransactionStatus::Unknown => {}
             }
             if runtime.now() >= deadline {
-                return Err(ApiError::TimedOut.into());
+                return Err(WalletError::Undecided);
             }
         }
     }
@@ -75,11 +88,15 @@ impl Wallet {
         transaction: &Transaction,
         session: u64,
     ) -> Result<Option<Outcome>, WalletError> {
-        let session = self.api()?.signed_session(session).await?;
-        let Some(decision) = decide(txid, transaction, &session.content) else { return Ok(None) };
+        let (header, content) = match self.api()?.session_status(session, WAIT_SECONDS).await? {
+            KnownSession::Complete(session) => (session.header, HashedItems::new(session.items)),
+            // Not signed yet, so nothing is proven: ask again.
+            KnownSession::Pending(_) => return Ok(None),
+        };
+        let Some(decision) = decide(txid, transaction, &content) else { return Ok(None) };
         match decision {
             Decision::Accepted => {
-                let (index, time) = (session.header.index, session.header.time);
+                let (index, time) = (header.index, header.time);
                 self.update(|live, batch| live.accept(txid, index, time, batch)).await?;
                 Ok(Some(Outcome::Accepted))
             }

@@ -1,0 +1,240 @@
+//! Verified history: nothing leaves here that a signature does not vouch for.
+//!
+//! Sessions come off the stream in order. Each must continue the hash chain; every so often, one threshold signature
+//! vouches for all since the last one, and they leave as a portion. If a check fails, the guardian at fault is named,
+//! what is not vouched for is thrown away, and reading begins again where the last portion ended.
+
+use std::rc::Rc;
+
+use futures::{
+    FutureExt,
+    future::{Either, select},
+    pin_mut,
+};
+use rekindle_protocol::{
+    chain::{ChainError, ChainPosition, check_signature},
+    session::HashedSession,
+};
+
+use crate::{
+    context::WalletContext,
+    federation::{FederationApi, FederationError, GuardianId},
+    platform::Runtime,
+    stream::{Limits, SessionStream, StreamedSession},
+};
+
+/// A portion ends after this many milliseconds: a snapshot follows each, and it bounds what a crash can cost.
+const PORTION_MS: u64 = 1_000;
+/// How often progress is told, in milliseconds.
+const PROGRESS_MS: u64 = 200;
+/// How long reading goes on without letting others run, in milliseconds: a worker has one thread for everything.
+const STRETCH_MS: u64 = 40;
+
+/// Sessions that a signature vouches for.
+pub struct Portion {
+    /// The sessions in order.
+    pub sessions: Vec<HashedSession>,
+    /// Their bytes as they travelled.
+    pub bytes: u64,
+    /// How many signatures were checked for them, two pairings each: one, unless something was wrong.
+    pub verifications: u64,
+}
+
+/// How far reading has come beyond the last portion, for progress.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ReadAhead {
+    /// Sessions.
+    pub sessions: u64,
+    /// Bytes.
+    pub bytes: u64,
+    /// The guardians that serve.
+    pub guardians: Vec<GuardianId>,
+    /// When nobody can serve: the next attempt, milliseconds since 1970.
+    pub next_attempt: Option<u64>,
+}
+
+/// A reader of the history from a verified position to an end.
+pub struct VerifiedHistory {
+    context: Rc<WalletContext>,
+    api: Rc<FederationApi>,
+    runtime: Rc<dyn Runtime>,
+    stream: SessionStream,
+    /// Up to here a signature vouches for everything.
+    verified: ChainPosition,
+    /// Up to here the chain holds.
+    read: ChainPosition,
+    waiting: Vec<(HashedSession, GuardianId)>,
+    bytes: u64,
+    verifications: u64,
+    portion_bytes: u64,
+    end: u64,
+    portion_began: u64,
+    told_at: u64,
+    rested_at: u64,
+}
+
+impl VerifiedHistory {
+    /// Reads sessions `from.next` up to `end` (not included), in portions of at most about `portion_bytes` bytes.
+    pub fn new(
+        context: Rc<WalletContext>,
+        api: Rc<FederationApi>,
+        runtime: Rc<dyn Runtime>,
+        from: ChainPosition,
+        end: u64,
+        portion_bytes: u64,
+    ) -> Self {
+        let stream = SessionStream::new(&api, from.next, end, Limits::default());
+        let now = runtime.now();
+        Self {
+            context,
+            api,
+            stream,
+            verified: from,
+            read: from,
+            waiting: Vec::new(),
+            bytes: 0,
+            verifications: 0,
+            portion_bytes,
+            end,
+            portion_began: now,
+            told_at: now,
+            rested_at: now,
+            runtime,
+        }
+    }
+
+    /// The next portion; `None` at the end. `tell` hears several times a second how far reading is.
+    ///
+    /// Waits for as long as no guardian can serve. It can be dropped and called again at any point.
+    ///
+    /// # Errors
+    /// [`FederationError`] if the end lies within a run of empty sessions and nobody gives its signature.
+    pub async fn next_portion(
+        &mut self,
+        tell: &mut dyn FnMut(ReadAhead),
+    ) -> Result<Option<Portion>, FederationError> {
+        loop {
+            match self.next_session(tell).await {
+                Some(streamed) => self.take(streamed),
+                None if self.waiting.is_empty() => return Ok(None),
+                None => {}
+            }
+            let at_end = self.read.next >= self.end;
+            let elapsed = self.runtime.now().saturating_sub(self.portion_began);
+            let full = self.bytes >= self.portion_bytes || elapsed >= PORTION_MS || at_end;
+            let signed = self.waiting.last().is_some_and(|(session, _)| session.signature.is_some());
+            if full && (signed || at_end) && !self.waiting.is_empty() && self.check(at_end).await? {
+                return Ok(Some(self.leave()));
+            }
+        }
+    }
+
+    async fn next_session(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Option<StreamedSession> {
+        let now = self.runtime.now();
+        if now.saturating_sub(self.rested_at) >= STRETCH_MS {
+            self.runtime.sleep(0).await;
+            self.rested_at = self.runtime.now();
+        }
+        if now.saturating_sub(self.told_at) >= PROGRESS_MS {
+            self.told_at = now;
+            tell(self.read_ahead());
+        }
+        // What is there already costs no timer.
+        if let Some(session) = self.stream.next().now_or_never() {
+            return session;
+        }
+        loop {
+            {
+                let (next, alarm) = (self.stream.next(), self.runtime.sleep(PROGRESS_MS));
+                pin_mut!(next, alarm);
+                if let Either::Left((session, _)) = select(next, alarm).await {
+                    self.rested_at = self.runtime.now();
+                    return session;
+                }
+            }
+            self.told_at = self.runtime.now();
+            tell(self.read_ahead());
+        }
+    }
+
+    fn take(&mut self, streamed: StreamedSession) {
+        match self.read.extend(&self.context.federation, &streamed.session) {
+            Ok(()) => {
+                self.bytes += streamed.bytes as u64;
+                self.waiting.push((streamed.session, streamed.guardian));
+            }
+            Err(error) => {
+                let culprit = self.culprit(&streamed, &error);
+                self.begin_again(culprit);
+            }
+        }
+    }
+
+    /// Who is at fault for a session that does not continue the chain: whoever served it, unless its own signature
+    /// shows that it is right, and so what came before it is not.
+    fn culprit(&mut self, streamed: &StreamedSession, error: &ChainError) -> GuardianId {
+        let before = self.waiting.last().map(|(_, guardian)| *guardian);
+        match (error, before, &streamed.session.signature) {
+            (ChainError::BrokenChain(_), Some(before), Some(signature)) => {
+                self.verifications += 1;
+                let context = &self.context;
+                let header = &streamed.session.header;
+                match check_signature(&context.federation, &context.session_key, header, signature) {
+                    Ok(()) => before,
+                    Err(_) => streamed.guardian,
+                }
+            }
+            _ => streamed.guardian,
+        }
+    }
+
+    /// Checks the signature on the newest session. If it is wrong, reading begins again.
+    async fn check(&mut self, at_end: bool) -> Result<bool, FederationError> {
+        let Some((newest, guardian)) = self.waiting.last() else { return Ok(false) };
+        let (header, guardian) = (newest.header, *guardian);
+        let signature = match newest.signature {
+            Some(signature) => signature,
+            // The end lies within a run of empty sessions, which carries only its last one's signature.
+            None if at_end => self.api.session(header.index).await?.value.signature,
+            None => return Ok(false),
+        };
+        self.verifications += 1;
+        match check_signature(&self.context.federation, &self.context.session_key, &header, &signature) {
+            Ok(()) => Ok(true),
+            Err(_) => {
+                self.begin_again(guardian);
+                Ok(false)
+            }
+        }
+    }
+
+    /// Throws away what is not vouched for. The stream leaves the culprit alone and asks past caches.
+    fn begin_again(&mut self, culprit: GuardianId) {
+        self.waiting.clear();
+        self.bytes = 0;
+        self.read = self.verified;
+        self.stream.penalise(culprit);
+        self.stream.rewind(self.verified.next);
+    }
+
+    fn leave(&mut self) -> Portion {
+        self.verified = self.read;
+        self.portion_began = self.runtime.now();
+        let sessions = std::mem::take(&mut self.waiting).into_iter().map(|(session, _)| session).collect();
+        Portion {
+            sessions,
+            bytes: std::mem::take(&mut self.bytes),
+            verifications: std::mem::take(&mut self.verifications),
+        }
+    }
+
+    fn read_ahead(&self) -> ReadAhead {
+        let progress = self.stream.progress();
+        ReadAhead {
+            sessions: self.waiting.len() as u64,
+            bytes: self.bytes,
+            guardians: progress.guardians.into_iter().collect(),
+            next_attempt: progress.next_attempt,
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! Guardians in memory: a [`TestFederation`] behind the session API, without sockets or consensus.
+//!
+//! They accept what a ledger would accept as far as spends go, close a session for every transaction, and can be told to
+//! misbehave one by one. Time is the [`Runtime`]'s that the test brings along.
+
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::{StreamExt, stream};
+use rekindle_protocol::{
+    api::{Attested, CHALLENGE_PARAMETER, Rejection, RejectionReason, TransactionStatus},
+    bytes::{Challenge, G2Bytes, Hash, TxId},
+    encoding::Canonical,
+    modules::mint::{MintOutput, SharesAnswer, SharesRequest},
+    ranges::{SessionRecord, write_record},
+    session::{Item, SessionStatus},
+    transaction::{ModuleId, OutPoint, Transaction},
+};
+
+use super::federation::TestFederation;
+use crate::{
+    federation::GuardianId,
+    platform::{BodyStream, Method, Request, Response, Runtime, Transport, TransportError},
+};
+
+/// How a guardian behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Behaviour {
+    /// As it should.
+    #[default]
+    Honest,
+    /// It can't be reached.
+    Down,
+    /// It never answers.
+    Silent,
+    /// It answers every question with a web page.
+    WebPage,
+    /// It flips a byte in everything it serves.
+    Corrupt,
+    /// It serves a history of its own making: sound, but not signed by the federation.
+    Forge,
+}
+
+struct State {
+    federation: TestFederation,
+    statuses: BTreeMap<TxId, TransactionStatus>,
+    spent: BTreeMap<(ModuleId, Hash), u64>,
+    behaviours: Vec<Behaviour>,
+    requests: u64,
+}
+
+/// The guardians of a [`TestFederation`], as a [`Transport`]. Clones share everything.
+#[derive(Clone)]
+pub struct TestGuardians {
+    state: Rc<RefCell<State>>,
+    runtime: Rc<dyn Runtime>,
+}
+
+impl TestGuardians {
+    /// Honest guardians who serve what `federation` has signed.
+    pub fn new(federation: TestFederation, runtime: Rc<dyn Runtime>) -> Self {
+        let behaviours = vec![Behaviour::Honest; federation.guardian_keys.len()];
+        let (mut statuses, mut spent) = (BTreeMap::new(), BTreeMap::new());
+        for session in &federation.sessions {
+            for Item::Transaction(transaction) in &session.items {
+                let accepted = TransactionStatus::Accepted { session: session.header.index };
+                statuses.insert(transaction.id(), accepted);
+                for input in &transaction.inputs {
+                    spent.insert((input.module, input.nonce), session.header.index);
+                }
+            }
+        }
+        let state = State { federation, statuses, spent, behaviours, requests: 0 };
+        Self { state: Rc::new(RefCell::new(state)), runtime }
+    }
+
+    /// Tells a guardian how to behave from now on.
+    pub fn set(&self, guardian: GuardianId, behaviour: Behaviour) {
+        self.state.borrow_mut().behaviours[usize::from(guardian)] = behaviour;
+    }
+
+    /// Works with the federation behind the guardians.
+    pub fn with<R>(&self, work: impl FnOnce(&mut TestFederation) -> R) -> R {
+        work(&mut self.state.borrow_mut().federation)
+    }
+
+    /// How many requests have come in.
+    pub fn requests(&self) -> u64 {
+        self.state.borrow().requests
+    }
+
+    /// Accepts a transaction in a session of its own, or says why not.
+    pub fn accept(&self, transaction: Transaction) -> TransactionStatus {
+        let mut state = self.state.borrow_mut();
+        let txid = transaction.id();
+        if let Some(known @ TransactionStatus::Accepted { .. }) = state.statuses.get(&txid) {
+            return known.clone();
+        }
+        for (number, input) in (0..=u8::MAX).zip(&transaction.inputs) {
+            if let Some(session) = state.spent.get(&(input.module, input.nonce)) {
+                let reason = RejectionReason::AlreadySpent { input: number, session: *session };
+                let rejected = TransactionStatus::Rejected(Rejection { reason, detail: "spent".into() });
+                state.statuses.insert(txid, rejected.clone());
+                return rejected;
+            }
+        }
+        let session = state.federation.sessions.len() as u64;
+        for input in &transaction.inputs {
+            state.spent.insert((input.module, input.nonce), session);
+        }
+        let accepted = TransactionStatus::Accepted { session };
+        state.statuses.insert(txid, accepted.clone());
+        state.federation.close(vec![transaction]);
+        accepted
+    }
+
+    fn status(&self, txid: &TxId) -> TransactionStatus {
+        self.state.borrow().statuses.get(txid).cloned().unwrap_or(TransactionStatus::Unknown)
+    }
+
+    fn session(&self, index: u64) -> SessionStatus {
+        let state = self.state.borrow();
+        let session = usize::try_from(index).ok().and_then(|index| state.federation.sessions.get(index));
+        session.cloned().map_or(SessionStatus::Initial, SessionStatus::Complete)
+    }
+
+    fn range(&self, from: u64, max_bytes: usize, forge: bool) -> Option<Vec<u8>> {
+        let state = self.state.borrow();
+        let mut body = Vec::new();
+        for session in state.federation.sessions.get(usize::try_from(from).ok()?..)? {
+            let mut session = session.clone();
+            if forge {
+                session.header.time ^= 1;
+            }
+            let mut record = Vec::new();
+            write_record(&SessionRecord::Session(session).to_bytes(), &mut record);
+            if !body.is_empty() && body.len() + record.len() > max_bytes {
+                break;
+            }
+            body.append(&mut record);
+        }
+        (!body.is_empty()).then_some(body)
+    }
+
+    fn shares(&self, guardian: GuardianId, wanted: impl Fn(&OutPoint) -> bool) -> SharesAnswer {
+        let state = self.state.borrow();
+        let mut shares: Vec<(OutPoint, Option<G2Bytes>)> = Vec::new();
+        for Item::Transaction(transaction) in state.federation.sessions.iter().flat_map(|s| &s.items) {
+            let txid = transaction.id();
+            for (output, part) in (0..=u8::MAX).zip(&transaction.outputs).filter(|(_, part)| part.module == 0) {
+                let out_point = OutPoint { txid, output };
+                let Ok(mint) = MintOutput::from_bytes(&part.body) else { continue };
+                if wanted(&out_point) {
+                    let share = state.federation.share(guardian, mint.denomination, &mint.blinded_nonce);
+                    shares.push((out_point, share));
+                }
+            }
+        }
+        SharesAnswer { shares }
+    }
+
+    async fn answer(&self, guardian: GuardianId, request: &Request) -> Option<Vec<u8>> {
+        let (_, rest) = request.url.split_once("//")?;
+        let (_, path_and_query) = rest.split_once('/')?;
+        let (path, query) = path_and_query.split_once('?').unwrap_or((path_and_query, ""));
+        let path = format!("/{path}");
+        let parameter = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
+        let wait: u64 = parameter("wait").and_then(|w| w.parse().ok()).unwrap_or(0);
+        let challenge: Option<Challenge> = parameter(CHALLENGE_PARAMETER).and_then(|c| c.parse().ok());
+        let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+        match (request.method, &*parts) {
+            (Method::Get, ["config"]) => Some(self.state.borrow().federation.document.to_bytes()),
+            (Method::Get, ["sessions", "count"]) => {
+                let count = self.state.borrow().federation.sessions.len() as u64;
+                Some(self.attest(guardian, &path, challenge, &count))
+            }
+            (Method::Get, ["sessions", index]) => {
+                let index = index.parse().ok()?;
+                let deadline = self.runtime.now() + 1_000 * wait;
+                while self.runtime.now() < deadline && self.session(index) == SessionStatus::Initial {
+                    self.runtime.sleep(50).await;
+                }
+                Some(self.attest(guardian, &path, challenge, &self.session(index)))
+            }
+            (Method::Get, ["sessions"]) => {
+                let forge = self.state.borrow().behaviours[usize::from(guardian)] == Behaviour::Forge;
+                self.range(parameter("from")?.parse().ok()?, parameter("max_bytes")?.parse().ok()?, forge)
+            }
+            (Method::Get, ["sessions", index, "signatures"]) => {
+                let SessionStatus::Complete(session) = self.session(index.parse().ok()?) else { return None };
+                let txids: Vec<TxId> = session.items.iter().map(|Item::Transaction(t)| t.id()).collect();
+                Some(self.shares(guardian, |out_point| txids.contains(&out_point.txid)).to_bytes())
+            }
+            (Method::Get, ["transactions", txid]) => {
+                Some(self.attest(guardian, &path, challenge, &self.status(&txid.parse().ok()?)))
+            }
+            (Method::Post, ["transactions"]) => {
+                let transaction = Transaction::from_bytes(&request.body.as_ref()?.bytes).ok()?;
+                Some(self.accept(transaction).to_bytes())
+            }
+            (Method::Post, ["mint", "signatures"]) => {
+                let wanted = SharesRequest::from_bytes(&request.body.as_ref()?.bytes).ok()?;
+                Some(self.shares(guardian, |out_point| wanted.out_points.contains(out_point)).to_bytes())
+            }
+            _ => None,
+        }
+    }
+
+    fn attest<T: Canonical>(
+        &self,
+        guardian: GuardianId,
+        path: &str,
+        challenge: Option<Challenge>,
+        answer: &T,
+    ) -> Vec<u8> {
+        let state = self.state.borrow();
+        let key = &state.federation.guardian_keys[usize::from(guardian)];
+        match challenge {
+            Some(challenge) => {
+                Attested::sign(&state.federation.id(), path, &challenge, answer, key).to_bytes()
+            }
+            None => answer.to_bytes(),
+        }
+    }
+}
+
+fn respond(status: u16, content_type: &str, body: Vec<u8>) -> Response {
+    // In pieces, as a network delivers it.
+    let pieces: Vec<Result<Bytes, TransportError>> =
+        body.chunks(1_000).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    let body: BodyStream = stream::iter(pieces).boxed_local();
+    Response { status, content_type: Some(content_type.into()), retry_after: None, etag: None, body }
+}
+
+#[async_trait(?Send)]
+impl Transport for TestGuardians {
+    async fn request(&self, request: Request) -> Result<Response, TransportError> {
+        let host = request.url.split('/').nth(2).unwrap_or_default();
+        let guardian = host.strip_prefix("guardian-").and_then(|id| id.parse::<GuardianId>().ok());
+        let behaviour = guardian.and_then(|id| self.state.borrow().behaviours.get(usize::from(id)).copied());
+        let (Some(guardian), Some(behaviour)) = (guardian, behaviour) else {
+            return Err(TransportError::Unreachable(request.url));
+        };
+        self.state.borrow_mut().requests += 1;
+        // An answer never comes at once.
+        self.runtime.sleep(1).await;
+        match behaviour {
+            Behaviour::Down => return Err(TransportError::Unreachable(request.url)),
+            Behaviour::Silent => return std::future::pending().await,
+            Behaviour::WebPage => return Ok(respond(200, "text/html", b"<html>".to_vec())),
+            Behaviour::Honest | Behaviour::Corrupt | Behaviour::Forge => {}
+        }
+        let Some(mut body) = self.answer(guardian, &request).await else {
+            return Ok(respond(404, "application/problem+json", b"{\"code\":\"not_found\"}".to_vec()));
+        };
+        if behaviour == Behaviour::Corrupt {
+            let middle = body.len() / 2;
+            if let Some(byte) = body.get_mut(middle) {
+                *byte ^= 1;
+            }
+        }
+        Ok(respond(200, Request::BINARY, body))
+    }
+}

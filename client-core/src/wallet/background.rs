@@ -1,0 +1,132 @@
+//! The wallet's background: recover, resume what was interrupted, follow history, claim deposits.
+
+use futures::{
+    StreamExt,
+    channel::mpsc,
+    future::{Either, select},
+    pin_mut,
+};
+
+use super::{Wallet, WalletError};
+use crate::backoff::{Backoff, MAX_DELAY_MS};
+
+/// Lets whoever has something new to do interrupt the background's wait.
+pub(super) struct Waker {
+    sender: mpsc::Sender<()>,
+    receiver: std::cell::RefCell<Option<mpsc::Receiver<()>>>,
+}
+
+impl Waker {
+    pub(super) fn new() -> Self {
+        // One place: a second wake before the first is noticed says nothing new.
+        let (sender, receiver) = mpsc::channel(0);
+        Self { sender, receiver: std::cell::RefCell::new(Some(receiver)) }
+    }
+
+    fn wake(&self) {
+        // A full channel has a wake waiting already.
+        let _ = self.sender.clone().try_send(());
+    }
+}
+
+impl Wallet {
+    /// The wallet's background. Never returns by itself: the platform polls it for as long as the wallet is open and
+    /// drops it to close. Only one runs at a time; a second call waits for ever.
+    pub async fn run(&self) {
+        let Some(mut wakes) = self.0.waker.receiver.borrow_mut().take() else {
+            return std::future::pending().await;
+        };
+        let runtime = self.platform().runtime.clone();
+        let mut backoff = Backoff::default();
+        loop {
+            let step = self.step().await;
+            let pause = match &step {
+                Ok(Next::Continue) => {
+                    backoff.succeed();
+                    0
+                }
+                Ok(Next::WaitForSession(_) | Next::WaitForWake) => {
+                    backoff.succeed();
+                    u64::MAX
+                }
+                Err(_) => {
+                    let mut random = [0; 8];
+                    // Without randomness the pause is not jittered, which is no harm.
+                    let _ = runtime.random(&mut random);
+                    backoff.fail(None, u64::from_le_bytes(random)).min(MAX_DELAY_MS)
+                }
+            };
+            self.set_fault(step.as_ref().err().map(|error| (error.clone(), runtime.now().saturating_add(pause))));
+            let rest = async {
+                match step {
+                    Ok(Next::Continue) => {}
+                    Ok(Next::WaitForWake) => std::future::pending().await,
+                    Ok(Next::WaitForSession(next)) => self.wait_for_session(next).await,
+                    Err(_) => runtime.sleep(pause).await,
+                }
+            };
+            let woken = wakes.next();
+            pin_mut!(rest);
+            if let Either::Right(_) = select(rest, woken).await {
+                backoff.succeed();
+            }
+        }
+    }
+
+    /// Does everything that can be done now.
+    async fn step(&self) -> Result<Next, WalletError> {
+        if self.context().is_none() {
+            return Ok(Next::WaitForWake);
+        }
+        if self.is_recovering() {
+            return self.recover_on().await;
+        }
+        self.resume().await?;
+        self.catch_up().await?;
+        {
+            let _working = self.working().await;
+            self.claim_known().await?;
+        }
+        let next = self.with_live(|live| live.scanner.position.next).ok_or(WalletError::NotJoined)?;
+        Ok(Next::WaitForSession(next))
+    }
+
+    /// Goes on with whatever a crash, an abort or a dead federation interrupted.
+    async fn resume(&self) -> Result<(), WalletError> {
+        let _working = self.working().await;
+        let stored: Vec<_> = self.with_live(|live| live.pending.keys().copied().collect()).unwrap_or_default();
+        let mut first_error = None;
+        for txid in stored {
+            match self.submit(&txid).await {
+                Ok(_) => {}
+                Err(error @ WalletError::Federation(_)) => return Err(error),
+                Err(error) => drop(first_error.get_or_insert(error)),
+            }
+        }
+        let received: Vec<_> = self.with_live(|live| live.received.keys().copied().collect()).unwrap_or_default();
+        for id in received {
+            match self.redeem_received(id).await {
+                Ok(_) | Err(WalletError::TokenSpent) => {}
+                Err(error @ WalletError::Federation(_)) => return Err(error),
+                Err(error) => drop(first_error.get_or_insert(error)),
+            }
+        }
+        self.complete_notes(None).await?;
+        first_error.map_or(Ok(()), Err)
+    }
+
+    /// Interrupts the background's wait.
+    pub(super) fn wake(&self) {
+        self.0.waker.wake();
+    }
+}
+
+/// What the background waits for.
+pub(super) enum Next {
+    /// Nothing: there is more to do.
+    Continue,
+    /// Until somebody wakes it.
+    WaitForWake,
+    /// Until this session is signed.
+    WaitForSession(u64),
+}

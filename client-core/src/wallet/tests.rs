@@ -1,0 +1,259 @@
+//! A wallet against guardians in memory, on virtual time.
+
+use std::{future::Future, rc::Rc};
+
+use futures::{
+    future::{Either, select},
+    pin_mut,
+};
+use rekindle_protocol::{
+    amount::Amount,
+    invite::{InviteCode, InvitedGuardian},
+    modules::deposit::DepositAddress,
+};
+
+use super::*;
+use crate::{
+    recovery::RecoveryState,
+    store::MemoryStore,
+    testing::{
+        clock::VirtualRuntime,
+        federation::TestFederation,
+        guardians::{Behaviour, TestGuardians},
+    },
+};
+
+struct World {
+    guardians: TestGuardians,
+    runtime: Rc<dyn Runtime>,
+    invite: String,
+}
+
+impl World {
+    fn new() -> Self {
+        let runtime: Rc<dyn Runtime> = Rc::new(VirtualRuntime::new(1));
+        let federation = TestFederation::new(1, 4);
+        let guardians = (0..4).map(|id| InvitedGuardian { id, url: format!("http://guardian-{id}") }).collect();
+        let invite = InviteCode { federation: federation.id(), guardians }.to_string();
+        Self { guardians: TestGuardians::new(federation, runtime.clone()), runtime, invite }
+    }
+
+    fn platform(&self) -> Platform {
+        Platform {
+            store: Rc::new(MemoryStore::new()),
+            transport: Rc::new(self.guardians.clone()),
+            runtime: self.runtime.clone(),
+        }
+    }
+
+    async fn wallet(&self) -> Wallet {
+        let wallet = Wallet::create(self.platform()).await.unwrap();
+        wallet.join(&self.invite).await.unwrap();
+        wallet
+    }
+
+    /// A wallet with money.
+    async fn funded(&self, sats: u64) -> Wallet {
+        let wallet = self.wallet().await;
+        self.fund(&wallet, sats).await;
+        wallet
+    }
+
+    async fn fund(&self, wallet: &Wallet, sats: u64) {
+        let address = DepositAddress::parse(&wallet.deposit_address().unwrap()).unwrap();
+        let credit = self.guardians.with(|federation| federation.credit(&address, sats));
+        self.guardians.accept(credit);
+        wallet.claim_deposits().await.unwrap();
+    }
+
+    /// Recovers from words in a fresh store and waits until it is done.
+    async fn recover(&self, words: &str) -> Wallet {
+        let wallet = Wallet::recover(self.platform(), words, &self.invite).await.unwrap();
+        finish(&wallet).await;
+        wallet
+    }
+}
+
+/// Runs a wallet's background until its recovery is done.
+async fn finish(wallet: &Wallet) {
+    let done = async {
+        while wallet.is_recovering() {
+            wallet.breathe().await;
+        }
+    };
+    with_background(wallet, done).await;
+}
+
+async fn with_background<R>(wallet: &Wallet, work: impl Future<Output = R>) -> R {
+    let background = wallet.run();
+    pin_mut!(background, work);
+    match select(work, background).await {
+        Either::Left((result, _)) => result,
+        Either::Right(((), _)) => unreachable!("the background never ends"),
+    }
+}
+
+fn spendable(wallet: &Wallet) -> u64 {
+    wallet.balance().spendable
+}
+
+/// What must be the same before and after a recovery.
+fn overview(wallet: &Wallet) -> (Balance, Vec<HistoryEntry>) {
+    (wallet.balance(), wallet.history(100, None).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn money_comes_in_moves_and_comes_back() {
+    let world = World::new();
+    let (alice, bob) = (world.funded(1_000).await, world.wallet().await);
+    assert_eq!(spendable(&alice), 1_000);
+
+    let sent = alice.send(Amount(300)).await.unwrap();
+    assert_eq!(alice.balance(), Balance { spendable: 700, pending: 0, outstanding: 300 });
+    assert_eq!(bob.redeem(&sent.token).await.unwrap().sats, 300);
+    assert_eq!(spendable(&bob), 300);
+    assert_eq!(bob.redeem(&sent.token).await.unwrap_err(), WalletError::TokenSpent);
+
+    let kept = alice.send(Amount(50)).await.unwrap();
+    alice.catch_up().await.unwrap();
+    assert_eq!(alice.balance(), Balance { spendable: 650, pending: 0, outstanding: 50 });
+
+    // The words alone bring all of it back: balance, what is out, history.
+    let restored = world.recover(&alice.seed_words()).await;
+    assert_eq!(overview(&restored), overview(&alice));
+    assert_eq!(restored.outstanding()[0].token, Some(kept.token.clone()));
+    assert_eq!(restored.reclaim(&kept.txid).await.unwrap().sats, 50);
+    assert_eq!(restored.balance(), Balance { spendable: 700, pending: 0, outstanding: 0 });
+    assert_eq!(bob.redeem(&kept.token).await.unwrap_err(), WalletError::TokenSpent);
+
+    // The first device finds out by following history.
+    alice.catch_up().await.unwrap();
+    alice.complete_notes(None).await.unwrap();
+    assert_eq!(alice.balance(), restored.balance());
+}
+
+#[tokio::test(start_paused = true)]
+async fn bad_input_gets_a_code_and_costs_nothing() {
+    let world = World::new();
+    let wallet = world.funded(100).await;
+    let code = |result: Result<SentToken, WalletError>| result.err().map(|error| error.code());
+    assert_eq!(code(wallet.send(Amount(0)).await), Some("amount_invalid"));
+    assert_eq!(code(wallet.send(Amount(101)).await), Some("insufficient_balance"));
+    assert_eq!(code(wallet.send(Amount(u64::MAX)).await), Some("amount_too_large"));
+    assert_eq!(wallet.redeem("hello").await.unwrap_err().code(), "token_invalid");
+    assert_eq!(wallet.redeem(&world.invite).await.unwrap_err().code(), "token_invalid");
+    assert_eq!(wallet.join("rekindle1nonsense").await.unwrap_err().code(), "invite_invalid");
+
+    let elsewhere = World { guardians: TestGuardians::new(TestFederation::new(2, 4), world.runtime.clone()), ..World::new() };
+    let other = elsewhere.guardians.with(|federation| federation.id());
+    let invite = InviteCode { federation: other, ..InviteCode::parse(&world.invite).unwrap() }.to_string();
+    assert_eq!(wallet.join(&invite).await.unwrap_err().code(), "already_joined");
+    let fresh = Wallet::create(world.platform()).await.unwrap();
+    assert_eq!(fresh.join(&invite).await.unwrap_err().code(), "config_mismatch");
+    assert_eq!(fresh.deposit_address().unwrap_err().code(), "not_joined");
+
+    let words = wallet.seed_words();
+    for (words, code) in [("one two", "words_count"), (&*words.replacen(' ', " zzz", 1), "words_unknown")] {
+        let result = Wallet::recover(world.platform(), words, &world.invite).await;
+        assert_eq!(result.err().map(|error| error.code()), Some(code));
+    }
+    assert_eq!(wallet.balance(), Balance { spendable: 100, pending: 0, outstanding: 0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_which_a_note_is_spent_brings_in_the_rest() {
+    let world = World::new();
+    let (alice, bob) = (world.funded(1_000).await, world.wallet().await);
+    let sent = alice.send(Amount(0b101)).await.unwrap();
+    let mut part = crate::modules::mint::Token::parse(&sent.token).unwrap();
+    part.notes.truncate(1);
+    assert_eq!(bob.redeem(&part.to_text()).await.unwrap().sats, 4);
+    assert_eq!(bob.redeem(&sent.token).await.unwrap().sats, 1);
+    assert_eq!(spendable(&bob), 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_crash_interrupted_goes_on() {
+    let world = World::new();
+    let (alice, platform) = (world.funded(1_000).await, world.platform());
+    let bob = Wallet::create(platform.clone()).await.unwrap();
+    bob.join(&world.invite).await.unwrap();
+    let sent = alice.send(Amount(77)).await.unwrap();
+
+    for guardian in 0..4 {
+        world.guardians.set(guardian, Behaviour::Down);
+    }
+    assert_eq!(bob.redeem(&sent.token).await.unwrap_err().code(), "guardians_unreachable");
+    assert_eq!(bob.balance(), Balance { spendable: 0, pending: 77, outstanding: 0 });
+    drop(bob);
+    for guardian in 0..4 {
+        world.guardians.set(guardian, Behaviour::Honest);
+    }
+    let bob = Wallet::open(platform).await.unwrap();
+    assert_eq!(bob.balance().pending, 77);
+    let redeemed = async {
+        while spendable(&bob) < 77 {
+            bob.breathe().await;
+        }
+    };
+    with_background(&bob, redeemed).await;
+    assert_eq!(bob.balance(), Balance { spendable: 77, pending: 0, outstanding: 0 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovery_survives_one_bad_guardian_of_any_kind() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    for _ in 0..20 {
+        world.fund(&alice, 10).await;
+    }
+    alice.send(Amount(123)).await.unwrap();
+    alice.catch_up().await.unwrap();
+    let expected = overview(&alice);
+    for behaviour in
+        [Behaviour::Down, Behaviour::Silent, Behaviour::WebPage, Behaviour::Corrupt, Behaviour::Forge]
+    {
+        for guardian in [0, 3] {
+            world.guardians.set(guardian, behaviour);
+            let restored = world.recover(&alice.seed_words()).await;
+            assert_eq!(overview(&restored), expected, "guardian {guardian}: {behaviour:?}");
+            world.guardians.set(guardian, Behaviour::Honest);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovery_waits_while_everything_is_down_and_goes_on_by_itself() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let restored = Wallet::recover(world.platform(), &alice.seed_words(), &world.invite).await.unwrap();
+    for guardian in 0..4 {
+        world.guardians.set(guardian, Behaviour::Down);
+    }
+    let before = world.guardians.requests();
+    let hour = world.runtime.sleep(3_600_000);
+    with_background(&restored, hour).await;
+    let requests = world.guardians.requests() - before;
+    assert!(requests < 1_000, "{requests} requests in an hour are a storm");
+    let progress = restored.recovery().unwrap();
+    assert_eq!(progress.state, RecoveryState::Waiting);
+    assert!(progress.next_attempt.is_some());
+    for guardian in 0..4 {
+        world.guardians.set(guardian, Behaviour::Honest);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wallet_in_recovery_moves_no_money_and_can_be_paused() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let restored = Wallet::recover(world.platform(), &alice.seed_words(), &world.invite).await.unwrap();
+    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
+    restored.pause_recovery().await.unwrap();
+    with_background(&restored, world.runtime.sleep(10_000)).await;
+    assert_eq!(restored.recovery().unwrap().state, RecoveryState::Paused);
+    restored.resume_recovery().await.unwrap();
+    finish(&restored).await;
+    assert_eq!(overview(&restored), overview(&alice));
+    assert_eq!(restored.pause_recovery().await.err(), Some(WalletError::RecoveryNotRunning));
+}
