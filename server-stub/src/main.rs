@@ -3,7 +3,10 @@
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, str::FromStr, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use rekindle_guardian::dev::{self, DevOptions};
+use rekindle_guardian::{
+    dev::{self, DevOptions},
+    forge,
+};
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::mpsc,
@@ -22,6 +25,8 @@ struct Cli {
 enum CliCommand {
     /// Run a whole federation for development in one process.
     Dev(Dev),
+    /// Write a long signed history for tests and benches, without consensus; `guardian dev` serves it.
+    Forge(Forge),
 }
 
 #[derive(Args)]
@@ -40,6 +45,34 @@ struct Dev {
     session_ms: u64,
 }
 
+#[derive(Args)]
+struct Forge {
+    /// How many sessions.
+    #[arg(long, default_value_t = 1_000)]
+    sessions: u64,
+    /// How many transactions each session has.
+    #[arg(long, value_name = "N", default_value_t = 4)]
+    tx_per_session: usize,
+    /// How many inputs and as many outputs a stranger's transaction has.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    parts: usize,
+    /// Decides everything but the wallet.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// One in so many transactions has to do with the wallet, more in short histories.
+    #[arg(long, value_name = "N", default_value_t = 200)]
+    wallet_every: usize,
+    /// A file with the twelve words of the wallet that lives in the history.
+    #[arg(long, value_name = "WORDS-FILE")]
+    wallet: PathBuf,
+    /// Where to write; must not hold a federation yet. What the wallet must find goes to DIR/forge.json.
+    #[arg(long, value_name = "DIR")]
+    data: PathBuf,
+    /// How many guardians: 1, or 4 and more.
+    #[arg(long, default_value_t = 4)]
+    guardians: u16,
+}
+
 /// What is logged unless `RUST_LOG` says otherwise. The engine reports every message that comes twice, which is
 /// what restarts are made of.
 const DEFAULT_LOG: &str = "info,fedimint_hbbft=off";
@@ -55,6 +88,7 @@ fn main() -> ExitCode {
         .init();
     let result = match cli.command {
         CliCommand::Dev(options) => run_dev(options),
+        CliCommand::Forge(options) => run_forge(options),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -88,6 +122,30 @@ fn run_dev(options: Dev) -> Result<(), Box<dyn std::error::Error>> {
     // What computes for a client that is gone need not be waited for.
     runtime.shutdown_timeout(Duration::from_secs(1));
     result
+}
+
+fn run_forge(options: Forge) -> Result<(), Box<dyn std::error::Error>> {
+    let order = forge::Order {
+        options: forge::Options {
+            sessions: options.sessions,
+            transactions_per_session: options.tx_per_session,
+            parts: options.parts,
+            seed: options.seed,
+            wallet_every: options.wallet_every,
+        },
+        guardians: options.guardians,
+        wallet: options.wallet,
+        data: options.data,
+    };
+    let mut shown = std::time::Instant::now();
+    let summary = forge::run(&order, |done| {
+        if shown.elapsed() >= Duration::from_secs(2) || done == order.options.sessions {
+            shown = std::time::Instant::now();
+            eprintln!("{done} of {} sessions", order.options.sessions);
+        }
+    })?;
+    println!("{}", serde_json::to_string_pretty(&summary)?);
+    Ok(())
 }
 
 /// Lines of standard input. Reading blocks, so it has a thread of its own that ends with the process.

@@ -83,11 +83,13 @@ fn without_gaps(
     first: u64,
     mut take: impl FnMut(u64, &[u8]) -> bool,
 ) -> Result<(), DbError> {
-    for (expected, row) in (first..).zip(table.range(first..)?) {
+    let mut expected = Some(first);
+    for row in table.range(first..)? {
         let (index, bytes) = row?;
-        if index.value() != expected || !take(expected, bytes.value()) {
+        if Some(index.value()) != expected || !take(index.value(), bytes.value()) {
             break;
         }
+        expected = index.value().checked_add(1);
     }
     Ok(())
 }

@@ -13,6 +13,7 @@
 mod activity;
 mod author;
 mod chain;
+mod command;
 mod secrets;
 mod store;
 mod strangers;
@@ -38,6 +39,7 @@ use serde::{Deserialize, Serialize};
 pub use activity::Expected;
 pub use author::{Author, Draft, OwnedNote, Place, Spendable, plain_memo, sign, split};
 pub use chain::{Chain, ForgedSession};
+pub use command::{Order, OrderError, run};
 pub use secrets::FederationSecrets;
 pub use store::share;
 

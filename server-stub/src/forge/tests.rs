@@ -257,3 +257,40 @@ async fn a_guardian_goes_on_from_forged_history_and_the_wallet_spends() {
     assert!(node.submit(spend(2)).await.is_err(), "spent in the meantime");
     running.stop().await.unwrap();
 }
+
+#[test]
+fn an_order_is_carried_out_once_and_bad_ones_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let wallet = dir.path().join("words");
+    std::fs::write(&wallet, format!("{}\n", words().reveal().as_str())).unwrap();
+    let order = Order {
+        options: Options { sessions: 3, ..OPTIONS },
+        guardians: 4,
+        wallet: wallet.clone(),
+        data: dir.path().join("data"),
+    };
+    let mut reported = 0;
+    let summary = run(&order, |done| reported = done).unwrap();
+    assert_eq!(reported, 3);
+    let text = std::fs::read_to_string(order.data.join("forge.json")).unwrap();
+    assert_eq!(serde_json::from_str::<Summary>(&text).unwrap(), summary);
+    let data = crate::dev::DataDir::open_or_deal(&order.data, 4, "").unwrap();
+    let db = Db::open(&data.database(3), &data.config().federation_id(), 3).unwrap();
+    assert_eq!(read_sessions(&db).len(), 3);
+
+    assert!(matches!(run(&order, |_| {}), Err(OrderError::Taken(_))));
+    let elsewhere = Order { data: dir.path().join("other"), ..order };
+    for options in [
+        Options { sessions: 0, ..OPTIONS },
+        Options { transactions_per_session: 0, ..OPTIONS },
+        Options { parts: 256, ..OPTIONS },
+        Options { transactions_per_session: 2_000, parts: 255, ..OPTIONS },
+    ] {
+        assert!(matches!(run(&Order { options, ..elsewhere.clone() }, |_| {}), Err(OrderError::Nothing)));
+    }
+    assert!(matches!(run(&Order { guardians: 3, ..elsewhere.clone() }, |_| {}), Err(OrderError::Data(_))));
+    std::fs::write(&wallet, "abandon secretive").unwrap();
+    let error = run(&elsewhere, |_| {}).unwrap_err();
+    assert!(matches!(error, OrderError::Words(..)) && !error.to_string().contains("secretive"));
+    assert!(!elsewhere.data.exists(), "nothing is written for a bad order");
+}

@@ -1,0 +1,7 @@
+//! Every endpoint in both encodings, and what hostile requests get, without sockets.
+
+mod caching;
+mod endpoints;
+mod fixture;
+mod hostile;
+mod openapi;

@@ -1,0 +1,48 @@
+//! The description in `docs/openapi.yaml` names every endpoint, and nothing else.
+
+use std::collections::BTreeSet;
+
+use crate::api::routes::endpoints;
+
+const DESCRIPTION: &str = include_str!("../../../../docs/openapi.yaml");
+
+#[test]
+fn every_route_is_described() {
+    let described: BTreeSet<&str> = DESCRIPTION
+        .lines()
+        .skip_while(|line| *line != "paths:")
+        .skip(1)
+        .take_while(|line| line.is_empty() || line.starts_with(' '))
+        .filter(|line| line.starts_with("  /"))
+        .map(|line| line.trim().trim_end_matches(':'))
+        .collect();
+    let mut served: BTreeSet<&str> = endpoints().into_iter().map(|(path, _)| path).collect();
+    served.extend(["/health", "/faucet"]);
+    assert_eq!(described, served);
+}
+
+#[test]
+fn every_problem_code_is_described() {
+    for code in [
+        "bad_request",
+        "not_found",
+        "method_not_allowed",
+        "too_large",
+        "unprocessable",
+        "too_many_requests",
+        "busy",
+        "stopping",
+        "internal",
+        "malformed",
+        "unknown_module",
+        "invalid_signature",
+        "unbalanced",
+        "invalid_address",
+        "wrong_federation",
+        "too_many_out_points",
+        "invalid_amount",
+        "no_guardian",
+    ] {
+        assert!(DESCRIPTION.contains(&format!("`{code}`")), "{code}");
+    }
+}
