@@ -135,7 +135,12 @@ impl NodeHandle {
         let transaction = self.check(txid, transaction).await?;
         let (done, answer) = oneshot::channel();
         place.send(Submission { txid, transaction, done });
-        answer.await.map_err(|_| SubmitError::Stopped)??;
+        // A node that stopped during the check never reads what was sent to the place reserved before.
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| SubmitError::Stopped)??,
+            () = self.submissions.closed() => return Err(SubmitError::Stopped),
+        }
         Ok(txid)
     }
 

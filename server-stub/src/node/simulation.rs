@@ -364,6 +364,57 @@ fn foreign_keys_are_refused() {
     assert!(matches!(result, Err(NodeError::ForeignKeys)));
 }
 
+/// Lets a test decide how long a check takes.
+struct Gate(std::sync::Barrier);
+
+impl StateMachine for Gate {
+    fn create_tables(&self, _: &redb::WriteTransaction) -> Result<(), redb::Error> {
+        Ok(())
+    }
+
+    fn check(
+        &self,
+        _: &redb::ReadTransaction,
+        _: &Transaction,
+    ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
+        self.0.wait();
+        self.0.wait();
+        Ok(Ok(()))
+    }
+
+    fn apply(
+        &self,
+        _: &redb::WriteTransaction,
+        _: u64,
+        _: &Transaction,
+    ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
+        Ok(Ok(()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_submission_ends_when_the_node_stops_during_its_check() {
+    let dealt = deal(1);
+    let dir = tempfile::tempdir().unwrap();
+    let gate = Arc::new(Gate(std::sync::Barrier::new(2)));
+    let setup = NodeSetup {
+        id: 0,
+        config: Arc::new(dealt.config.clone()),
+        keys: dealt.guardians[0].clone(),
+        settings: settings(),
+        machine: gate.clone(),
+    };
+    let shared = setup.share(&dir.path().join("db")).unwrap();
+    let (submissions, received) = mpsc::channel(100);
+    let handle = NodeHandle { shared, submissions };
+    let submitting = tokio::spawn(async move { handle.submit(spend(1, 0)).await });
+    gate.0.wait();
+    drop(received);
+    gate.0.wait();
+    let result = tokio::time::timeout(Duration::from_secs(20), submitting).await.unwrap().unwrap();
+    assert!(matches!(result, Err(SubmitError::Stopped)));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_on_their_threads_order_sign_and_restart() {
     let dealt = deal(4);
