@@ -71,7 +71,8 @@ fn no_request_breaks_a_guardian() {
         prop::sample::select(vec![Method::GET, Method::POST, Method::PUT, Method::HEAD, Method::DELETE]);
     let media = prop::sample::select(vec![BINARY, JSON, "text/html", "application/json; q=0", "\u{fffd}"]);
     let strategy = (method, any_path(), any_query(), media, any_body(&fixture));
-    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig::with_cases(600));
+    let config = ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(600) };
+    let mut runner = proptest::test_runner::TestRunner::new(config);
     runner
         .run(&strategy, |(method, path, query, media, body)| {
             let request = Request::builder()

@@ -2,6 +2,8 @@
 
 mod caching;
 mod endpoints;
+mod faucet;
 mod fixture;
 mod hostile;
 mod openapi;
+mod serving;

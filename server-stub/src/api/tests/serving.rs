@@ -1,0 +1,96 @@
+//! Over real sockets.
+
+use std::time::Duration;
+
+use rekindle_protocol::api::paths;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    sync::oneshot,
+    time::timeout,
+};
+
+use super::fixture::{Fixture, PATIENCE};
+use crate::api::{Limits, serve};
+
+async fn request(stream: &mut TcpStream, path: &str) {
+    let text = format!("GET {path} HTTP/1.1\r\nHost: guardian\r\nConnection: keep-alive\r\n\r\n");
+    stream.write_all(text.as_bytes()).await.unwrap();
+}
+
+/// Reads until the text has come, or to the end.
+async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
+    let mut text = Vec::new();
+    let mut chunk = [0; 4096];
+    loop {
+        let count = stream.read(&mut chunk).await.unwrap_or(0);
+        text.extend_from_slice(&chunk[..count]);
+        let so_far = String::from_utf8_lossy(&text);
+        if count == 0 || so_far.contains(wanted) {
+            return so_far.into_owned();
+        }
+    }
+}
+
+#[tokio::test]
+async fn stopping_cuts_off_whoever_waits_and_lets_go_of_everything() {
+    let fixture = Fixture::with_history(&[1], &Limits::default());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let held = std::sync::Arc::new(());
+    let router = fixture.router.clone().layer(axum::Extension(held.clone()));
+    let server = tokio::spawn(serve(listener, router, async {
+        let _ = stopped.await;
+    }));
+
+    // Two requests on one connection.
+    let mut first = TcpStream::connect(address).await.unwrap();
+    for _ in 0..2 {
+        request(&mut first, paths::HEALTH).await;
+        let answer = read_until(&mut first, "ok\n").await;
+        assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("ok\n"), "{answer}");
+    }
+    // One that waits, one that never ends its request, and one that does not say a word.
+    let mut waiting = TcpStream::connect(address).await.unwrap();
+    request(&mut waiting, &format!("{}?wait=60", paths::session(1))).await;
+    let mut slow = TcpStream::connect(address).await.unwrap();
+    slow.write_all(b"GET /health HT").await.unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    // The server has taken up all of them when it has answered a later one.
+    let mut last = TcpStream::connect(address).await.unwrap();
+    request(&mut last, paths::SESSION_COUNT).await;
+    assert!(read_until(&mut last, "\r\n\r\n").await.contains("200 OK"));
+
+    stop.send(()).unwrap();
+    timeout(PATIENCE.min(Duration::from_secs(20)), server).await.unwrap().unwrap();
+    for stream in [&mut first, &mut waiting, &mut slow, &mut silent] {
+        assert_eq!(read_until(stream, "never").await, "", "cut off without an answer");
+    }
+    assert!(TcpStream::connect(address).await.is_err(), "nobody listens");
+    assert_eq!(std::sync::Arc::strong_count(&held), 1, "nothing of the router is left");
+}
+
+#[tokio::test]
+async fn clients_are_told_apart_by_their_address() {
+    let limits = Limits { burst: 1, requests_per_second: 1, ..Limits::default() };
+    let fixture = Fixture::with_history(&[], &limits);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let server = tokio::spawn(serve(listener, fixture.router.clone(), async {
+        let _ = stopped.await;
+    }));
+    let mut statuses = Vec::new();
+    for from in [1, 1, 2] {
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind(([127, 0, 0, from], 0).into()).unwrap();
+        let mut stream = socket.connect(([127, 0, 0, 1], port).into()).await.unwrap();
+        request(&mut stream, paths::CONFIG).await;
+        let answer = read_until(&mut stream, "\r\n\r\n").await;
+        statuses.push(answer.split(' ').nth(1).unwrap().to_owned());
+    }
+    assert_eq!(statuses, ["200", "429", "200"]);
+    drop(stop);
+    server.await.unwrap();
+}
