@@ -29,7 +29,8 @@ impl Runtime for VirtualRuntime {
     }
 
     async fn sleep(&self, milliseconds: u64) {
-        tokio::time::sleep(std::time::Duration::from_millis(milliseconds)).await;
+        // At least one: virtual time stands still while anything is ready to run.
+        tokio::time::sleep(std::time::Duration::from_millis(milliseconds.max(1))).await;
     }
 
     fn random(&self, buffer: &mut [u8]) -> Result<(), RandomError> {

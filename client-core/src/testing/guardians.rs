@@ -148,7 +148,8 @@ impl TestGuardians {
         let mut shares: Vec<(OutPoint, Option<G2Bytes>)> = Vec::new();
         for Item::Transaction(transaction) in state.federation.sessions.iter().flat_map(|s| &s.items) {
             let txid = transaction.id();
-            for (output, part) in (0..=u8::MAX).zip(&transaction.outputs).filter(|(_, part)| part.module == 0) {
+            for (output, part) in (0..=u8::MAX).zip(&transaction.outputs).filter(|(_, part)| part.module == 0)
+            {
                 let out_point = OutPoint { txid, output };
                 let Ok(mint) = MintOutput::from_bytes(&part.body) else { continue };
                 if wanted(&out_point) {

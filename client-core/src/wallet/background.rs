@@ -4,6 +4,7 @@ use futures::{
     StreamExt,
     channel::mpsc,
     future::{Either, select},
+    lock::Mutex,
     pin_mut,
 };
 
@@ -13,14 +14,14 @@ use crate::backoff::{Backoff, MAX_DELAY_MS};
 /// Lets whoever has something new to do interrupt the background's wait.
 pub(super) struct Waker {
     sender: mpsc::Sender<()>,
-    receiver: std::cell::RefCell<Option<mpsc::Receiver<()>>>,
+    receiver: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Waker {
     pub(super) fn new() -> Self {
         // One place: a second wake before the first is noticed says nothing new.
         let (sender, receiver) = mpsc::channel(0);
-        Self { sender, receiver: std::cell::RefCell::new(Some(receiver)) }
+        Self { sender, receiver: Mutex::new(receiver) }
     }
 
     fn wake(&self) {
@@ -31,11 +32,9 @@ impl Waker {
 
 impl Wallet {
     /// The wallet's background. Never returns by itself: the platform polls it for as long as the wallet is open and
-    /// drops it to close. Only one runs at a time; a second call waits for ever.
+    /// drops it to close. Only one runs at a time; a second call waits until the first is dropped.
     pub async fn run(&self) {
-        let Some(mut wakes) = self.0.waker.receiver.borrow_mut().take() else {
-            return std::future::pending().await;
-        };
+        let mut wakes = self.0.waker.receiver.lock().await;
         let runtime = self.platform().runtime.clone();
         let mut backoff = Backoff::default();
         loop {
@@ -56,7 +55,9 @@ impl Wallet {
                     backoff.fail(None, u64::from_le_bytes(random)).min(MAX_DELAY_MS)
                 }
             };
-            self.set_fault(step.as_ref().err().map(|error| (error.clone(), runtime.now().saturating_add(pause))));
+            self.set_fault(
+                step.as_ref().err().map(|error| (error.clone(), runtime.now().saturating_add(pause))),
+            );
             let rest = async {
                 match step {
                     Ok(Next::Continue) => {}
@@ -94,7 +95,8 @@ impl Wallet {
     /// Goes on with whatever a crash, an abort or a dead federation interrupted.
     async fn resume(&self) -> Result<(), WalletError> {
         let _working = self.working().await;
-        let stored: Vec<_> = self.with_live(|live| live.pending.keys().copied().collect()).unwrap_or_default();
+        let stored: Vec<_> =
+            self.with_live(|live| live.pending.keys().copied().collect()).unwrap_or_default();
         let mut first_error = None;
         for txid in stored {
             match self.submit(&txid).await {
@@ -103,7 +105,8 @@ impl Wallet {
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
-        let received: Vec<_> = self.with_live(|live| live.received.keys().copied().collect()).unwrap_or_default();
+        let received: Vec<_> =
+            self.with_live(|live| live.received.keys().copied().collect()).unwrap_or_default();
         for id in received {
             match self.redeem_received(id).await {
                 Ok(_) | Err(WalletError::TokenSpent) => {}

@@ -44,7 +44,9 @@ impl Wallet {
     async fn apply(&self, sessions: &[HashedSession]) -> Result<(), WalletError> {
         self.update(|live, batch| {
             for session in sessions {
-                live.scanner.take(session).map_err(|_| WalletError::Internal("verified history is broken"))?;
+                live.scanner
+                    .take(session)
+                    .map_err(|_| WalletError::Internal("verified history is broken"))?;
                 for (txid, decision) in decide_all(&live.pending, &session.content) {
                     live.settle(&txid, decision, batch);
                 }

@@ -53,7 +53,8 @@ impl Live {
         }
         let mut received = BTreeMap::new();
         for (key, value) in store.scan(&Scan::prefix(keys::RECEIVED_PREFIX)).await? {
-            let id = std::str::from_utf8(&key[keys::RECEIVED_PREFIX.len()..]).ok().and_then(|id| id.parse().ok());
+            let id =
+                std::str::from_utf8(&key[keys::RECEIVED_PREFIX.len()..]).ok().and_then(|id| id.parse().ok());
             let id = id.ok_or_else(|| WalletError::Corrupt("a received token's key".into()))?;
             received.insert(id, decode(&value)?);
         }
@@ -86,7 +87,13 @@ impl Live {
     ///
     /// # Errors
     /// [`WalletError::Corrupt`] if a module can't read the wallet's own transaction.
-    pub fn accept(&mut self, txid: &TxId, session: u64, now: u64, batch: &mut Batch) -> Result<(), WalletError> {
+    pub fn accept(
+        &mut self,
+        txid: &TxId,
+        session: u64,
+        now: u64,
+        batch: &mut Batch,
+    ) -> Result<(), WalletError> {
         let Some(pending) = self.remove_pending(txid, batch) else { return Ok(()) };
         if session >= self.scanner.position.next && self.scanner.ahead.insert(*txid) {
             let view = TransactionView::new(&self.context, session, now, *txid, &pending.transaction);
@@ -106,7 +113,9 @@ impl Live {
                 let Some(pending) = self.pending.remove(txid) else { return };
                 batch.delete(keys::pending(txid));
                 // The note of a received token that is gone goes; the rest of the token stays to be tried again.
-                let Some((id, spent)) = pending.received.zip(pending.transaction.inputs.get(input)) else { return };
+                let Some((id, spent)) = pending.received.zip(pending.transaction.inputs.get(input)) else {
+                    return;
+                };
                 self.drop_received_note(id, spent, batch);
             }
         }
@@ -145,18 +154,18 @@ impl Live {
             .values()
             .flat_map(|pending| pending.transaction.inputs.iter().map(|input| input.nonce.0))
             .collect();
-        self.scanner
-            .modules
-            .mint
-            .notes()
-            .filter(move |(nonce, note)| !note.in_token && note.signature.is_some() && !reserved.contains(&nonce.0))
+        self.scanner.modules.mint.notes().filter(move |(nonce, note)| {
+            !note.in_token && note.signature.is_some() && !reserved.contains(&nonce.0)
+        })
     }
 
     /// Notes whose signature is still to be fetched, in order of their sessions.
     pub fn unsigned(&self) -> Vec<(SchnorrKey, Note)> {
         let notes = self.scanner.modules.mint.notes();
-        let mut notes: Vec<_> =
-            notes.filter(|(_, note)| note.signature.is_none()).map(|(nonce, note)| (*nonce, note.clone())).collect();
+        let mut notes: Vec<_> = notes
+            .filter(|(_, note)| note.signature.is_none())
+            .map(|(nonce, note)| (*nonce, note.clone()))
+            .collect();
         notes.sort_by_key(|(_, note)| (note.session, note.out_point));
         notes
     }

@@ -96,7 +96,13 @@ impl Wallet {
                 .filter(|entry| entry.status == OperationStatus::Outstanding)
                 .map(|entry| OutstandingToken {
                     txid: entry.txid,
-                    sats: live.scanner.modules.mint.token_notes(entry.txid).map(|(_, n)| n.amount().sats()).sum(),
+                    sats: live
+                        .scanner
+                        .modules
+                        .mint
+                        .token_notes(entry.txid)
+                        .map(|(_, n)| n.amount().sats())
+                        .sum(),
                     time: entry.time,
                     token: context.as_ref().and_then(|c| token_text(c, live, entry.txid)),
                 })

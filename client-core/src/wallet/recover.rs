@@ -12,8 +12,8 @@ use crate::{
     context::WalletContext,
     platform::Batch,
     recovery::{
-        Findings, ModuleError, Modules, Phase, RUNNING_PREFIX, ReadAhead, RecoveryFault,
-        RecoveryProgress, RecoveryRecord, RecoveryState, Scanner, Speed, VerifiedHistory,
+        Findings, ModuleError, Modules, Phase, RUNNING_PREFIX, ReadAhead, RecoveryFault, RecoveryProgress,
+        RecoveryRecord, RecoveryState, Scanner, Speed, VerifiedHistory,
     },
 };
 
@@ -50,6 +50,11 @@ impl Wallet {
             }
             _ if record.paused => (RecoveryState::Paused, None),
             (_, Some((fault, _))) => (RecoveryState::Waiting, Some(fault)),
+            (Phase::Running, None) if running.read_ahead.next_attempt.is_some() => {
+                let message = "no guardian serves the next sessions just now".to_owned();
+                let fault = RecoveryFault { code: "guardians_unreachable", message, retryable: true };
+                (RecoveryState::Waiting, Some(fault))
+            }
             (Phase::Running, None) => (RecoveryState::Running, None),
             (Phase::Finalizing, None) => (RecoveryState::Finalizing, None),
         };
@@ -66,7 +71,10 @@ impl Wallet {
             time_left: speed.and_then(|speed| speed.time_left(now, total - done)),
             guardians_in_use: running.read_ahead.guardians,
             found: running.found,
-            next_attempt: (state == RecoveryState::Waiting).then(|| running.fault.map(|(_, at)| at)).flatten(),
+            next_attempt: match state {
+                RecoveryState::Waiting => running.fault.map(|(_, at)| at).or(running.read_ahead.next_attempt),
+                _ => None,
+            },
             fault,
             snapshots: record.snapshots,
             verifications: record.verifications,
@@ -97,7 +105,8 @@ impl Wallet {
     }
 
     async fn set_paused(&self, paused: bool) -> Result<(), WalletError> {
-        let record = self.record().filter(|record| !record.is_done()).ok_or(WalletError::RecoveryNotRunning)?;
+        let record =
+            self.record().filter(|record| !record.is_done()).ok_or(WalletError::RecoveryNotRunning)?;
         // The flag stops the driver at once; the store learns of it when no snapshot is under way.
         self.change_record(|record| record.paused = paused);
         self.wake();
@@ -120,7 +129,9 @@ impl Wallet {
         let _recovering = self.0.recovering.lock().await;
         let context = self.joined()?;
         self.tell_progress();
-        let Some(record) = self.record().filter(|record| !record.paused) else { return Ok(Next::WaitForWake) };
+        let Some(record) = self.record().filter(|record| !record.paused) else {
+            return Ok(Next::WaitForWake);
+        };
         match record.phase {
             Phase::Done => Ok(Next::Continue),
             Phase::Failed { .. } => Ok(Next::WaitForWake),
@@ -154,7 +165,11 @@ impl Wallet {
     }
 
     /// Reads history from the last snapshot to the present, then makes what was found the wallet's state.
-    async fn read_history(&self, context: &Rc<WalletContext>, mut record: RecoveryRecord) -> Result<(), WalletError> {
+    async fn read_history(
+        &self,
+        context: &Rc<WalletContext>,
+        mut record: RecoveryRecord,
+    ) -> Result<(), WalletError> {
         let platform = self.platform().clone();
         let modules = match Modules::load_running(context, &*platform.store).await {
             Ok(Some(modules)) => modules,
@@ -238,7 +253,8 @@ impl Wallet {
     }
 
     fn change_record(&self, change: impl FnOnce(&mut RecoveryRecord)) {
-        if let Some(record) = self.0.joined.borrow_mut().as_mut().and_then(|joined| joined.recovery.as_mut()) {
+        if let Some(record) = self.0.joined.borrow_mut().as_mut().and_then(|joined| joined.recovery.as_mut())
+        {
             change(record);
         }
     }

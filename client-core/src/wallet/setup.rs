@@ -4,11 +4,7 @@ use std::rc::Rc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
-    chain::ChainPosition,
-    config::ClientConfig,
-    encoding::Canonical,
-    invite::InviteCode,
-    ownership::SeedWords,
+    chain::ChainPosition, config::ClientConfig, encoding::Canonical, invite::InviteCode, ownership::SeedWords,
 };
 use zeroize::Zeroizing;
 

@@ -143,7 +143,8 @@ impl Wallet {
         let now = self.platform().runtime.now();
         self.update(|live, batch| {
             let fees = context.mint.fees;
-            let withdrawal_fee = plan.withdrawal.as_ref().map_or(Amount::ZERO, |_| context.deposit.fees.output);
+            let withdrawal_fee =
+                plan.withdrawal.as_ref().map_or(Amount::ZERO, |_| context.deposit.fees.output);
             let token_fee = fees.output.sats().saturating_mul(plan.tokens.len() as u64);
             let needed = Amount::checked_sum([plan.leaving, Amount(token_fee), withdrawal_fee])
                 .ok_or(WalletError::AmountTooLarge)?;
@@ -174,7 +175,8 @@ impl Wallet {
             let transaction =
                 build(context, tweak, spends, &denominations, plan.withdrawal.clone(), fee, &memo)?;
             let incoming = Amount(change_sats);
-            let pending = Pending { transaction, kind, amount: plan.leaving, incoming, time: now, received: None };
+            let pending =
+                Pending { transaction, kind, amount: plan.leaving, incoming, time: now, received: None };
             Ok(live.add_pending(pending, batch))
         })
         .await
@@ -245,12 +247,13 @@ impl Wallet {
                 spends.token_note(context, note)?;
             }
             let input_fees = note_fees(context, &spends);
-            let pending = collect(context, tweak, spends, token.amount(), input_fees, now, |amount| MemoContent {
-                kind: OperationKind::Redeem,
-                amount,
-                token_outputs: 0,
-                reference: Hash([0; 32]),
-            })?;
+            let pending =
+                collect(context, tweak, spends, token.amount(), input_fees, now, |amount| MemoContent {
+                    kind: OperationKind::Redeem,
+                    amount,
+                    token_outputs: 0,
+                    reference: Hash([0; 32]),
+                })?;
             let pending = Pending { received: Some(id), ..pending };
             let amount = pending.amount;
             Ok((live.add_pending(pending, batch), amount))
@@ -369,10 +372,7 @@ fn next_credit(context: &WalletContext, live: &Live) -> Option<Credit> {
         .modules
         .deposits
         .credits()
-        .find(|credit| {
-            credit.amount > worth
-                && !live.is_reserved(&claim_nonce(&credit.out_point))
-        })
+        .find(|credit| credit.amount > worth && !live.is_reserved(&claim_nonce(&credit.out_point)))
         .cloned()
 }
 
@@ -410,6 +410,7 @@ fn sum(notes: &[Denomination]) -> u64 {
 
 fn token_id(token: &Token) -> Hash {
     // Any hash that depends on the notes alone will do; this one says nothing about their secrets.
-    let nonces: Vec<[u8; 32]> = token.notes.iter().filter_map(|note| note.nonce()).map(|nonce| nonce.0).collect();
+    let nonces: Vec<[u8; 32]> =
+        token.notes.iter().filter_map(|note| note.nonce()).map(|nonce| nonce.0).collect();
     Context::SpentNonce.hash(&[b"token.", nonces.as_flattened()])
 }

@@ -40,7 +40,8 @@ impl Wallet {
         let deadline = runtime.now().saturating_add(PATIENCE_MS);
         let mut to_all = false;
         loop {
-            let stored = self.with_live(|live| live.pending.get(txid).map(|p| p.transaction.clone())).flatten();
+            let stored =
+                self.with_live(|live| live.pending.get(txid).map(|p| p.transaction.clone())).flatten();
             // Following history may have decided it meanwhile.
             let Some(transaction) = stored else { return Ok(self.decided(txid)) };
             let submitted = api.submit(&transaction, to_all).await?;

@@ -14,6 +14,7 @@ use rekindle_protocol::{
 
 use super::*;
 use crate::{
+    platform::{KeyValue, Scan, StoreError},
     recovery::RecoveryState,
     store::MemoryStore,
     testing::{
@@ -33,7 +34,8 @@ impl World {
     fn new() -> Self {
         let runtime: Rc<dyn Runtime> = Rc::new(VirtualRuntime::new(1));
         let federation = TestFederation::new(1, 4);
-        let guardians = (0..4).map(|id| InvitedGuardian { id, url: format!("http://guardian-{id}") }).collect();
+        let guardians =
+            (0..4).map(|id| InvitedGuardian { id, url: format!("http://guardian-{id}") }).collect();
         let invite = InviteCode { federation: federation.id(), guardians }.to_string();
         Self { guardians: TestGuardians::new(federation, runtime.clone()), runtime, invite }
     }
@@ -144,7 +146,10 @@ async fn bad_input_gets_a_code_and_costs_nothing() {
     assert_eq!(wallet.redeem(&world.invite).await.unwrap_err().code(), "token_invalid");
     assert_eq!(wallet.join("rekindle1nonsense").await.unwrap_err().code(), "invite_invalid");
 
-    let elsewhere = World { guardians: TestGuardians::new(TestFederation::new(2, 4), world.runtime.clone()), ..World::new() };
+    let elsewhere = World {
+        guardians: TestGuardians::new(TestFederation::new(2, 4), world.runtime.clone()),
+        ..World::new()
+    };
     let other = elsewhere.guardians.with(|federation| federation.id());
     let invite = InviteCode { federation: other, ..InviteCode::parse(&world.invite).unwrap() }.to_string();
     assert_eq!(wallet.join(&invite).await.unwrap_err().code(), "already_joined");
@@ -254,6 +259,143 @@ async fn a_wallet_in_recovery_moves_no_money_and_can_be_paused() {
     assert_eq!(restored.recovery().unwrap().state, RecoveryState::Paused);
     restored.resume_recovery().await.unwrap();
     finish(&restored).await;
+    alice.catch_up().await.unwrap();
     assert_eq!(overview(&restored), overview(&alice));
     assert_eq!(restored.pause_recovery().await.err(), Some(WalletError::RecoveryNotRunning));
+}
+
+/// A store that dies at a commit: before it is written, or after it is, but before anybody learns that.
+struct DyingStore {
+    store: Rc<MemoryStore>,
+    commits_left: std::cell::Cell<usize>,
+    dies_after_writing: bool,
+}
+
+#[async_trait::async_trait(?Send)]
+impl Store for DyingStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.store.get(key).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+        self.store.scan(scan).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        let died = || StoreError::ConnectionLost("the process died".into());
+        match self.commits_left.get() {
+            0 => return Err(died()),
+            1 if !self.dies_after_writing => {
+                self.commits_left.set(0);
+                return Err(died());
+            }
+            left => self.commits_left.set(left - 1),
+        }
+        self.store.commit(batch).await?;
+        if self.commits_left.get() == 0 { Err(died()) } else { Ok(()) }
+    }
+}
+
+/// Recovers on a store that dies at its `commit`-th commit, then again on what is left of it. `None` if it never died.
+async fn recover_over_a_death(
+    world: &World,
+    words: &str,
+    commit: usize,
+    dies_after_writing: bool,
+) -> Option<Wallet> {
+    let store = Rc::new(MemoryStore::new());
+    let dying = Rc::new(DyingStore { store: store.clone(), commits_left: commit.into(), dies_after_writing });
+    let platform = Platform { store: dying.clone(), ..world.platform() };
+    if let Ok(wallet) = Wallet::recover(platform, words, &world.invite).await {
+        let dead = async {
+            while dying.commits_left.get() > 0 && wallet.is_recovering() {
+                wallet.breathe().await;
+            }
+        };
+        with_background(&wallet, dead).await;
+    }
+    if dying.commits_left.get() > 0 {
+        return None;
+    }
+    let platform = Platform { store, ..world.platform() };
+    let wallet = match Wallet::open(platform.clone()).await {
+        Ok(wallet) => wallet,
+        // It died before there was a wallet.
+        Err(_) => Wallet::recover(platform, words, &world.invite).await.unwrap(),
+    };
+    finish(&wallet).await;
+    Some(wallet)
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovery_ends_the_same_wherever_it_dies() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    alice.send(Amount(123)).await.unwrap();
+    alice.catch_up().await.unwrap();
+    let expected = overview(&alice);
+    for dies_after_writing in [false, true] {
+        let mut commit = 1;
+        while let Some(wallet) =
+            recover_over_a_death(&world, &alice.seed_words(), commit, dies_after_writing).await
+        {
+            assert_eq!(overview(&wallet), expected, "commit {commit}, after writing: {dies_after_writing}");
+            commit += 1;
+        }
+        assert!(commit > 4, "a recovery has more commits than {commit}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_payment_is_made_once_wherever_it_dies() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    for dies_after_writing in [false, true] {
+        for commit in 1..12 {
+            let sent = alice.send(Amount(7)).await.unwrap();
+            let store = Rc::new(MemoryStore::new());
+            let bob = Wallet::create(Platform { store: store.clone(), ..world.platform() }).await.unwrap();
+            bob.join(&world.invite).await.unwrap();
+            let dying = DyingStore { store: store.clone(), commits_left: commit.into(), dies_after_writing };
+            let platform = Platform { store: Rc::new(dying), ..world.platform() };
+            let redeemed = Wallet::open(platform).await.unwrap().redeem(&sent.token).await;
+            let bob = Wallet::open(Platform { store, ..world.platform() }).await.unwrap();
+            if redeemed.is_err() && bob.balance() == Balance::default() {
+                // It died before the token was stored, and said so: its owner tries again.
+                bob.redeem(&sent.token).await.unwrap();
+            }
+            let settled = async {
+                while spendable(&bob) < 7 {
+                    bob.breathe().await;
+                }
+            };
+            with_background(&bob, settled).await;
+            assert_eq!(bob.balance(), Balance { spendable: 7, ..Balance::default() });
+            assert_eq!(bob.history(10, None).unwrap().len(), 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_that_cannot_be_read_is_dropped_with_its_reason() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    alice.catch_up().await.unwrap();
+    for (key, value) in [
+        (keys::RECOVERY.as_bytes().to_vec(), vec![99, 1, 2]),
+        (format!("{}mint", crate::recovery::RUNNING_PREFIX).into_bytes(), vec![99, 1, 2]),
+    ] {
+        let platform = world.platform();
+        drop(Wallet::recover(platform.clone(), &alice.seed_words(), &world.invite).await.unwrap());
+        let mut batch = Batch::new();
+        for kind in ["mint", "deposit", "operations"] {
+            batch.put(format!("{}{kind}", crate::recovery::RUNNING_PREFIX), [1, 0, 0, 0, 0]);
+        }
+        batch.put(key, value);
+        platform.store.commit(batch).await.unwrap();
+        let restored = Wallet::open(platform).await.unwrap();
+        finish(&restored).await;
+        assert_eq!(overview(&restored), overview(&alice));
+        assert!(restored.recovery().unwrap().dropped.is_some_and(|reason| reason.contains("version 99")));
+    }
 }
