@@ -72,8 +72,10 @@ struct Inner {
     running: RefCell<Running>,
     waker: Waker,
     change_listener: RefCell<Option<Rc<dyn Fn()>>>,
-    recovery_listener: RefCell<Option<Rc<dyn Fn(RecoveryProgress)>>>,
+    recovery_listener: RefCell<Option<RecoveryListener>>,
 }
+
+type RecoveryListener = Rc<dyn Fn(RecoveryProgress)>;
 
 /// What there is once a federation is joined.
 struct Joined {
