@@ -7,6 +7,7 @@ import { Failure, main } from './lib/failure.mjs';
 import { packageOf, workspaces } from './lib/npm.mjs';
 import { at } from './lib/paths.mjs';
 import { run } from './lib/run.mjs';
+import { checkSizes } from './lib/sizes.mjs';
 import { runSteps } from './lib/steps.mjs';
 import { runWasmTests } from './lib/wasm-tests.mjs';
 
@@ -46,6 +47,7 @@ const PARTS = {
   unit: [{ name: 'JavaScript tests', needs: [TOOLS], run: unitTests }],
   browser: [
     { name: BUILD, needs: [TOOLS], run: build },
+    { name: 'Size of the download', needs: [TOOLS, BUILD], run: async () => checkSizes() },
     { name: 'End to end in Chromium', needs: [TOOLS, BUILD], run: browserTests },
   ],
 };

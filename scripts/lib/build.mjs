@@ -7,7 +7,7 @@ import { heading } from './log.mjs';
 import { ensureNpm } from './npm.mjs';
 import { at } from './paths.mjs';
 import { run } from './run.mjs';
-import { checkSizes } from './sizes.mjs';
+import { printSizes } from './sizes.mjs';
 import { ensureRust } from './toolchain.mjs';
 import { buildWasm, wasmOut } from './wasm.mjs';
 import { ensureWasmTools } from './wasm-tools.mjs';
@@ -33,13 +33,13 @@ function removeStaleScripts() {
   }
 }
 
-/** The npm package: wasm module, then TypeScript, then the check of its size. */
+/** The npm package: wasm module, then TypeScript; prints its size. */
 export async function buildPackage() {
   heading('npm package');
   await buildWasm();
   removeStaleScripts();
   await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'compiling TypeScript' });
-  checkSizes();
+  printSizes();
 }
 
 /** The wallet app, from the npm package. */

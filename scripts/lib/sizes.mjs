@@ -36,13 +36,18 @@ export function measureSizes() {
   };
 }
 
-/** Prints the sizes and fails when one is above its limit. */
+/** Prints the sizes beside their limits. */
+export function printSizes() {
+  for (const [name, size] of Object.entries(measureSizes())) {
+    const limit = LIMITS[name];
+    const verdict = limit ? ` of at most ${limit / KB}${size > limit ? ': TOO BIG' : ''}` : '';
+    note(`${name.padEnd(18)} ${(size / KB).toFixed(1).padStart(7)} KB${verdict}`);
+  }
+}
+
+/** Fails when a size is above its limit. */
 export function checkSizes() {
   const sizes = measureSizes();
-  for (const [name, size] of Object.entries(sizes)) {
-    const limit = LIMITS[name];
-    note(`${name.padEnd(18)} ${(size / KB).toFixed(1).padStart(7)} KB${limit ? ` of at most ${limit / KB}` : ''}`);
-  }
   const tooBig = Object.keys(LIMITS).filter((name) => sizes[name] > LIMITS[name]);
-  if (tooBig.length > 0) throw new Failure(`too big: ${tooBig.join(', ')}`);
+  if (tooBig.length > 0) throw new Failure(`above the limit: ${tooBig.map((name) => `${name} ${sizes[name]} of ${LIMITS[name]}`).join(', ')}`);
 }
