@@ -39,7 +39,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     // Playwright reads the pattern to learn which fixtures this one needs: none.
     async ({}, use) => {
       const data = mkdtempSync(join(tmpdir(), 'rekindle-federation-'));
-      const federation = await startFederation({ data, args: ['--port', '0'] });
+      const federation = await startFederation({ data, args: ['--base-port', '0'] });
       await use(federation);
       await federation.stop();
       rmSync(data, { recursive: true });
