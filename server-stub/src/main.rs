@@ -43,6 +43,9 @@ struct Dev {
     /// How old a session with items gets before guardians vote to close it, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 500)]
     session_ms: u64,
+    /// Announces guardian ID under another URL, such as that of a proxy in front of it; once per guardian.
+    #[arg(long, value_name = "ID=URL", value_parser = announcement)]
+    announce: Vec<(u16, String)>,
 }
 
 #[derive(Args)]
@@ -71,6 +74,12 @@ struct Forge {
     /// How many guardians: 1, or 4 and more.
     #[arg(long, default_value_t = 4)]
     guardians: u16,
+}
+
+fn announcement(text: &str) -> Result<(u16, String), &'static str> {
+    const EXPECTED: &str = "expected a guardian's id, `=`, and a URL";
+    let (id, url) = text.split_once('=').ok_or(EXPECTED)?;
+    Ok((id.parse().map_err(|_| EXPECTED)?, url.to_owned()))
 }
 
 /// What is logged unless `RUST_LOG` says otherwise. The engine reports every message that comes twice, which is
@@ -107,6 +116,7 @@ fn run_dev(options: Dev) -> Result<(), Box<dyn std::error::Error>> {
             data: options.data,
             port: options.base_port,
             session_time: Duration::from_millis(options.session_ms),
+            announced: options.announce.into_iter().collect(),
         };
         let (mut interrupt, mut terminate) =
             (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);

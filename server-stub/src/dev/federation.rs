@@ -71,7 +71,7 @@ impl DevFederation {
         let data = DataDir::open_or_deal(&options.data, options.guardians, &faucet_url)?;
         data.save_ports(&ports)?;
         let config = Arc::new(data.config().clone());
-        let urls = announce(&data, &config, &ports)?;
+        let urls = announce(&data, &config, &ports, &options.announced)?;
         let handles = Handles::default();
         let faucet_listener = listeners.pop().ok_or(DevError::Command(0, "has no port"))?;
         let faucet = serve_faucet(&data, &config, handles.clone(), faucet_listener)?;
@@ -250,15 +250,21 @@ fn serve_faucet(
     Ok((stop, tokio::spawn(api::serve(listener, router, stopped))))
 }
 
-/// Each guardian's announcement of its URL. The number is the time, so that a later run's counts.
-fn announce(data: &DataDir, config: &ClientConfig, ports: &[u16]) -> Result<Vec<UrlAnnouncement>, DevError> {
+/// Each guardian's announcement of its URL: `others`, or its own port. The number is the time, so that a later run's
+/// counts.
+fn announce(
+    data: &DataDir,
+    config: &ClientConfig,
+    ports: &[u16],
+    others: &BTreeMap<u16, String>,
+) -> Result<Vec<UrlAnnouncement>, DevError> {
     let federation = config.federation_id();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs());
     (0..)
         .zip(ports)
         .take(config.guardian_count())
         .map(|(id, port)| {
-            let url = format!("http://127.0.0.1:{port}");
+            let url = others.get(&id).cloned().unwrap_or_else(|| format!("http://127.0.0.1:{port}"));
             Ok(UrlAnnouncement::sign(&federation, id, now, url, &data.keys(id)?.identity))
         })
         .collect()

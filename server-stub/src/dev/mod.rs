@@ -16,7 +16,7 @@ mod guardian;
 #[cfg(test)]
 mod tests;
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use crate::node::NodeError;
 
@@ -39,6 +39,8 @@ pub struct DevOptions {
     pub port: Option<u16>,
     /// How old a session with items gets before guardians vote to close it.
     pub session_time: Duration,
+    /// URLs that guardians announce in place of their own, by id: those of proxies in front of them.
+    pub announced: BTreeMap<u16, String>,
 }
 
 /// Why a development federation does not run.

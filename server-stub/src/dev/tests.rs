@@ -19,7 +19,13 @@ use crate::node::{NodeHandle, SessionState};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn options(data: &Path, guardians: u16) -> DevOptions {
-    DevOptions { guardians, data: data.into(), port: Some(0), session_time: Duration::from_millis(100) }
+    DevOptions {
+        guardians,
+        data: data.into(),
+        port: Some(0),
+        session_time: Duration::from_millis(100),
+        announced: BTreeMap::new(),
+    }
 }
 
 /// Has a guardian credit an address and waits until it is accepted.
@@ -124,4 +130,18 @@ async fn wallets_find_a_federation_where_they_left_it() {
     let taken = DevOptions { port: Some(port), ..options(temp.path(), 1) };
     assert!(matches!(DevFederation::start(&taken).await, Err(DevError::Port { .. })));
     again.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guardian_behind_a_proxy_announces_the_proxy() {
+    let temp = tempfile::tempdir().unwrap();
+    let proxy = "http://127.0.0.1:9".to_owned();
+    let options = DevOptions { announced: [(2, proxy.clone())].into(), ..options(temp.path(), 4) };
+    let federation = DevFederation::start(&options).await.unwrap();
+    let description = federation.description();
+    assert_eq!(description.guardians[2], proxy);
+    assert_ne!(description.guardians[1], proxy);
+    let invite = rekindle_protocol::invite::InviteCode::parse(&description.invite).unwrap();
+    assert_eq!(invite.guardians[2].url, proxy);
+    federation.stop().await.unwrap();
 }
