@@ -186,6 +186,21 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
 }
 
 #[test]
+fn nothing_is_left_half_done_at_the_end() {
+    for (seed, sessions) in [(5, 7), (6, 23), (7, 100)] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { sessions, seed, transactions_per_session: 3, wallet_every: 3, parts: 1 };
+        let (dealt, summary) = forge_at(dir.path(), 1, &options);
+        let place = Place::of(&dealt.config).unwrap();
+        let wallet = words().wallet_secret(&place.federation);
+        let db = Db::open(&dir.path().join("0"), &place.federation, 0).unwrap();
+        assert_eq!(recover(&read_sessions(&db), &wallet, &place).expected, summary.expected);
+        let audit = Audit::read(&db.read().unwrap()).unwrap();
+        assert!(audit.is_balanced() && audit.credited == audit.claimed, "{audit:?}");
+    }
+}
+
+#[test]
 fn a_seed_decides_everything_and_nothing_is_overwritten() {
     let small = Options { sessions: 10, ..OPTIONS };
     let last = |options: &Options| {
