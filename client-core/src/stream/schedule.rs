@@ -2,109 +2,24 @@
 //!
 //! Times are milliseconds since 1970. A session's payload is of any type, so that tests need no real ones.
 
+mod dispatch;
 mod request;
 mod segment;
+mod types;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
-use rekindle_protocol::{api::MAX_RANGE_BYTES, chain::ChainError};
+use rekindle_protocol::chain::ChainError;
 
+pub use self::types::{Limits, Progress, Ready, RequestId, Start};
 use self::{
     request::Request,
     segment::{Segment, SegmentId},
 };
 use crate::federation::{GuardianFault, GuardianId, Guardians};
 
-/// What a stream may use at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
-    /// Most requests in flight.
-    pub requests: usize,
-    /// Most requests in flight to one guardian. A browser opens 6 connections to a host, and other requests
-    /// need some of them.
-    pub requests_per_guardian: usize,
-    /// Most bytes that may have arrived, or be on their way, before their turn.
-    pub buffer_bytes: usize,
-    /// About how many bytes a segment should have.
-    pub segment_bytes: usize,
-    /// Milliseconds without a byte after which a request is given up.
-    pub silence_ms: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            requests: 64,
-            requests_per_guardian: 4,
-            buffer_bytes: 24 << 20,
-            segment_bytes: 512 << 10,
-            silence_ms: 15_000,
-        }
-    }
-}
-
-/// Most sessions of a segment: long runs of empty sessions take hardly any bytes on the way.
-const MAX_SEGMENT_SESSIONS: u64 = 1 << 14;
-/// Sessions of a segment before anything is known of their size.
-const FIRST_SEGMENT_SESSIONS: u64 = 64;
-/// Fewer bytes than this are not worth a request of their own.
-const MIN_RANGE_BYTES: u64 = 64 << 10;
 /// What a session takes in memory at least, in bytes.
-pub const MIN_SESSION_BYTES: usize = 400;
-/// A request is hedged once it has taken this many times as long as one usually takes.
-const SLOW_FACTOR: u64 = 4;
-/// The shortest time after which a request counts as slow, in milliseconds.
-const SLOW_MS: u64 = 1_000;
-
-/// A request's number.
-pub type RequestId = u64;
-
-/// A range to ask of a guardian.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Start {
-    /// Names the request in all that is said about it later.
-    pub id: RequestId,
-    /// Whom to ask.
-    pub guardian: GuardianId,
-    /// The first session.
-    pub from: u64,
-    /// The first session that is not wanted.
-    pub to: u64,
-    /// How many bytes to ask for.
-    pub max_bytes: usize,
-    /// Whether to ask past caches.
-    pub bypass_cache: bool,
-}
-
-/// A session whose turn it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ready<T> {
-    /// Its number.
-    pub index: u64,
-    /// Who served it.
-    pub guardian: GuardianId,
-    /// Its encoded bytes.
-    pub bytes: usize,
-    /// The session.
-    pub payload: T,
-}
-
-/// How far a stream has come.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// The next session to be delivered.
-    pub position: u64,
-    /// Where the stream ends (not included).
-    pub end: u64,
-    /// Bytes of sessions delivered so far.
-    pub bytes: u64,
-    /// Bytes that wait for their turn.
-    pub waiting_bytes: usize,
-    /// Guardians that are being asked right now.
-    pub guardians: BTreeSet<GuardianId>,
-    /// If nobody can be asked right now: when the next attempt is due.
-    pub next_attempt: Option<u64>,
-}
+const MIN_SESSION_BYTES: usize = 400;
 
 /// The state of a stream.
 #[derive(Debug)]
@@ -175,16 +90,6 @@ impl<T> Schedule<T> {
         self.waiting_bytes = self.waiting_bytes.saturating_sub(weight(ready.bytes));
         self.delivered_bytes += ready.bytes as u64;
         Some(ready)
-    }
-
-    /// The next request to send, if one should be sent now. Ask again until there is none.
-    pub fn start(&mut self, now: u64, guardians: &mut Guardians) -> Option<Start> {
-        if self.requests.len() >= self.limits.requests {
-            return None;
-        }
-        self.resume(now, guardians)
-            .or_else(|| self.hedge(now, guardians))
-            .or_else(|| self.open(now, guardians))
     }
 
     /// Requests of which nothing is wanted any more: drop them.
@@ -371,140 +276,6 @@ impl<T> Schedule<T> {
         }
     }
 
-    /// Asks for what no request is fetching: new continuations first in line, retries from the budget.
-    fn resume(&mut self, now: u64, guardians: &mut Guardians) -> Option<Start> {
-        for at in 0..self.segments.len() {
-            let segment = &self.segments[at];
-            if segment.requests > 0 || segment.is_full() {
-                continue;
-            }
-            let Some(guardian) = self.choose(at, now, guardians) else { continue };
-            if self.segments[at].is_retry && !self.may_retry(now, guardians) {
-                continue;
-            }
-            return Some(self.send(at, guardian, now, guardians));
-        }
-        None
-    }
-
-    /// Asks a second guardian for the rest of a segment whose first one is slow.
-    fn hedge(&mut self, now: u64, guardians: &mut Guardians) -> Option<Start> {
-        let slow: Vec<SegmentId> = self
-            .requests
-            .values()
-            .filter(|request| self.slow_at(request, guardians) <= now)
-            .map(|request| request.segment)
-            .collect();
-        for at in 0..self.segments.len() {
-            let segment = &self.segments[at];
-            if segment.requests != 1 || !slow.contains(&segment.id) {
-                continue;
-            }
-            let Some(guardian) = self.choose(at, now, guardians) else { continue };
-            if !self.may_retry(now, guardians) {
-                continue;
-            }
-            return Some(self.send(at, guardian, now, guardians));
-        }
-        None
-    }
-
-    /// Opens the next segment, if there is room for it.
-    fn open(&mut self, now: u64, guardians: &mut Guardians) -> Option<Start> {
-        let coming: usize = self.requests.values().map(|request| self.expected_rest(request)).sum();
-        let room = self.waiting_bytes + coming + self.limits.segment_bytes <= self.limits.buffer_bytes;
-        if self.frontier >= self.end || !(room || self.segments.is_empty()) {
-            return None;
-        }
-        // Sizes are powers of two and begin at their multiples, so that wallets with the same history ask
-        // for the same ranges and caches can answer them.
-        let size = self.segment_sessions();
-        let to = (self.frontier / size + 1).saturating_mul(size).min(self.end);
-        self.next_id += 1;
-        let mut segment = Segment::new(self.next_id, self.frontier, to);
-        segment.bypass_cache = self.frontier < self.bypass_until;
-        self.segments.push_back(segment);
-        let at = self.segments.len() - 1;
-        match self.choose(at, now, guardians).filter(|guardian| self.is_worth_it(*guardian, now, guardians)) {
-            Some(guardian) => {
-                self.frontier = to;
-                Some(self.send(at, guardian, now, guardians))
-            }
-            None => {
-                self.segments.pop_back();
-                None
-            }
-        }
-    }
-
-    /// The best guardian for a segment: ready, with room for a request, and one that has not failed at it
-    /// unless all that are ready have.
-    fn choose(&self, at: usize, now: u64, guardians: &Guardians) -> Option<GuardianId> {
-        let segment = &self.segments[at];
-        let in_flight =
-            |guardian| self.requests.values().filter(|request| request.guardian == guardian).count();
-        let in_use = |guardian| {
-            self.requests
-                .values()
-                .any(|request| request.segment == segment.id && request.guardian == guardian)
-        };
-        let ready: Vec<_> = guardians
-            .reachable()
-            .filter(|guardian| guardians.is_ready(*guardian, now) && !in_use(*guardian))
-            .collect();
-        let all_tried = ready.iter().all(|guardian| segment.tried.contains(guardian));
-        let free = |guardian: &GuardianId| {
-            let most = if guardians.is_on_trial(*guardian) { 1 } else { self.limits.requests_per_guardian };
-            in_flight(*guardian) < most
-        };
-        let preference = |guardian: &GuardianId| {
-            // Everybody waits for the first segment: it is no place for trials.
-            let is_risky = at == 0 && guardians.is_on_trial(*guardian);
-            (is_risky, self.expected_ms(*guardian, guardians), *guardian)
-        };
-        let untried = ready.into_iter().filter(|guardian| all_tried || !segment.tried.contains(guardian));
-        untried.filter(free).min_by_key(preference)
-    }
-
-    /// Whether a request to `guardian` is likely to end before one that waits for a quicker guardian to be
-    /// free. A slow one would only keep a part of history back that everybody then waits for.
-    fn is_worth_it(&self, guardian: GuardianId, now: u64, guardians: &Guardians) -> bool {
-        let wait = guardians
-            .reachable()
-            .filter(|other| guardians.is_ready(*other, now) && !guardians.is_on_trial(*other))
-            .map(|other| self.expected_ms(other, guardians))
-            .min();
-        wait.is_none_or(|wait| self.expected_ms(guardian, guardians) <= wait.saturating_mul(SLOW_FACTOR))
-    }
-
-    /// How long the next segment would take a guardian, after those that it is working on.
-    fn expected_ms(&self, guardian: GuardianId, guardians: &Guardians) -> u64 {
-        let in_flight = self.requests.values().filter(|request| request.guardian == guardian).count() as u64;
-        guardians.expected_ms(guardian, self.limits.segment_bytes).saturating_mul(in_flight + 1)
-    }
-
-    fn may_retry(&mut self, now: u64, guardians: &mut Guardians) -> bool {
-        match guardians.take_retry(now) {
-            Ok(()) => true,
-            Err(wait) => {
-                self.budget_at = now + wait;
-                false
-            }
-        }
-    }
-
-    fn send(&mut self, at: usize, guardian: GuardianId, now: u64, guardians: &Guardians) -> Start {
-        self.next_id += 1;
-        let id = self.next_id;
-        let segment = &mut self.segments[at];
-        segment.requests += 1;
-        let (from, to) = (segment.next, segment.to);
-        let bypass_cache = segment.bypass_cache || guardians.has_lied(guardian);
-        let request = Request::new(guardian, segment.id, from, to, now);
-        self.requests.insert(id, request);
-        Start { id, guardian, from, to, max_bytes: self.bytes_for(to - from), bypass_cache }
-    }
-
     /// The segment is complete: nothing more is wanted of any request for it.
     fn complete(&mut self, winner: RequestId, segment: SegmentId, now: u64, guardians: &mut Guardians) {
         let involved: Vec<_> = self
@@ -535,36 +306,6 @@ impl<T> Schedule<T> {
         let milliseconds = now.saturating_sub(request.started);
         guardians.observe_transfer(request.guardian, request.bytes, milliseconds);
         self.request_ms = Some(self.request_ms.map_or(milliseconds, |known| (known * 7 + milliseconds) / 8));
-    }
-
-    /// When a request counts as slow: nothing has come for longer than an answer should take, or it has taken
-    /// several times as long as requests usually do.
-    fn slow_at(&self, request: &Request, guardians: &Guardians) -> u64 {
-        let stalled = request.progress_at + guardians.patience_ms();
-        let usual = self.request_ms.unwrap_or(SLOW_MS).saturating_mul(SLOW_FACTOR).max(SLOW_MS);
-        stalled.min(request.started + usual)
-    }
-
-    fn expected_rest(&self, request: &Request) -> usize {
-        let sessions = usize::try_from(request.to.saturating_sub(request.next)).unwrap_or(usize::MAX);
-        sessions.saturating_mul(self.session_bytes.map_or(self.limits.segment_bytes / 64, weight))
-    }
-
-    fn segment_sessions(&self) -> u64 {
-        let Some(bytes) = self.session_bytes else { return FIRST_SEGMENT_SESSIONS };
-        let sessions = (self.limits.segment_bytes / weight(bytes)).max(1) as u64;
-        // Rounded down to a power of two.
-        (1 << sessions.ilog2()).min(MAX_SEGMENT_SESSIONS)
-    }
-
-    /// How many bytes to ask for so that so many sessions are probably among them: a little more than they
-    /// take on average, in steps of a quarter, so that wallets ask alike.
-    fn bytes_for(&self, sessions: u64) -> usize {
-        let Some(bytes) = self.session_bytes else { return self.limits.segment_bytes };
-        let wanted = (bytes.max(1) as u64).saturating_mul(sessions).saturating_mul(17) / 16;
-        let wanted = wanted.clamp(MIN_RANGE_BYTES, MAX_RANGE_BYTES as u64);
-        let step = (1 << wanted.ilog2()) / 4;
-        usize::try_from(wanted.div_ceil(step) * step).unwrap_or(MAX_RANGE_BYTES)
     }
 
     fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment<T>> {

@@ -1,0 +1,80 @@
+//! Guardians' signature shares for what the mint issued.
+
+use std::cell::RefCell;
+
+use bytes::Bytes;
+use rekindle_protocol::{
+    api::paths,
+    encoding::Canonical,
+    modules::mint::{MAX_SHARES_REQUEST, SharesAnswer, SharesRequest},
+    session::MAX_SESSION_BYTES,
+    transaction::OutPoint,
+};
+
+use super::{
+    super::{
+        FederationError, GuardianFault, GuardianId, SharesVerdict, answers::UntilSatisfied, call::Limits,
+    },
+    ANSWER_MS, FederationApi, SMALL_BYTES,
+};
+use crate::platform::Request;
+
+impl FederationApi {
+    /// Collects guardians' blind signature shares for up to [`MAX_SHARES_REQUEST`] out points, until `check`
+    /// has enough of them.
+    ///
+    /// # Errors
+    /// [`FederationError::TooMuch`]; [`FederationError::NoAgreement`] if all have been asked and it is not
+    /// enough.
+    pub async fn mint_shares(
+        &self,
+        out_points: &[OutPoint],
+        check: &mut dyn FnMut(GuardianId, SharesAnswer) -> SharesVerdict,
+    ) -> Result<(), FederationError> {
+        if out_points.len() > MAX_SHARES_REQUEST {
+            return Err(FederationError::TooMuch { limit: MAX_SHARES_REQUEST });
+        }
+        let body = Bytes::from(SharesRequest { out_points: out_points.to_vec() }.to_bytes());
+        // A share takes 131 bytes; this is twice that.
+        let limit = SMALL_BYTES + out_points.len() * 256;
+        self.collect_shares(check, limit, &|guardian| {
+            Ok(Request::post(self.at(guardian, paths::MINT_SIGNATURES)?, body.clone()))
+        })
+        .await
+    }
+
+    /// Collects guardians' blind signature shares for all outputs of a session, until `check` has enough. A
+    /// wallet that restores asks like this, so that no guardian learns which outputs are its own.
+    ///
+    /// # Errors
+    /// [`FederationError::NoAgreement`] if all have been asked and it is not enough.
+    pub async fn session_shares(
+        &self,
+        index: u64,
+        check: &mut dyn FnMut(GuardianId, SharesAnswer) -> SharesVerdict,
+    ) -> Result<(), FederationError> {
+        let path = paths::session_signatures(index);
+        // An output takes about as many bytes in the session as its share in the answer.
+        let limit = 2 * MAX_SESSION_BYTES;
+        self.collect_shares(check, limit, &|guardian| Ok(Request::get(self.at(guardian, &path)?))).await
+    }
+
+    async fn collect_shares(
+        &self,
+        check: &mut dyn FnMut(GuardianId, SharesAnswer) -> SharesVerdict,
+        limit: usize,
+        request: &dyn Fn(GuardianId) -> Result<Request, GuardianFault>,
+    ) -> Result<(), FederationError> {
+        let quorum = self.quorum();
+        let check = &RefCell::new(check);
+        self.ask(UntilSatisfied::new(quorum), quorum.one_honest(), |guardian| async move {
+            let limits = Limits { bytes: limit, milliseconds: 3 * ANSWER_MS };
+            let answer = self.call(guardian, request(guardian)?, limits).await?.decode()?;
+            match (*check.borrow_mut())(guardian, answer) {
+                SharesVerdict::Wrong => Err(GuardianFault::WrongShares),
+                verdict => Ok(verdict),
+            }
+        })
+        .await
+    }
+}
