@@ -1,35 +1,37 @@
 /**
- * What every browser test starts from: a federation, the served wallet app, and devices.
+ * What every browser test starts from: federations, the served wallet app, and devices.
  *
- * The federation and the app live as long as the test worker. A device is a browser profile of its
- * own: what one stores no other sees, and closing its page keeps its storage, as on a real device.
+ * Federations and the app live as long as the test worker. A device is a browser profile of its own:
+ * what one stores no other sees, and closing its page keeps its storage, as on a real device.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test as base, type BrowserContext } from '@playwright/test';
-import { startFederation, type Federation } from '../../../scripts/lib/federation.mjs';
 import { freePort } from '../../../scripts/lib/ports.mjs';
 import { servePreview } from '../../../scripts/lib/preview.mjs';
-import { ConsoleWatch } from './console-watch.js';
+import { DeviceWatch } from './device-watch.js';
+import { forge, readForged, withFederation, type ForgedHistory, type ProxiedFederation } from './federations.js';
+import { WalletPage } from './wallet-page.js';
 
 export { expect } from '@playwright/test';
 
-/** Opens a new device on the wallet app. */
-export type NewDevice = () => Promise<BrowserContext>;
+/** Recovery from it takes a few seconds and several snapshots. */
+const FORGED_SESSIONS = 10_000;
 
 type TestFixtures = {
-  /** Makes devices; they are closed after the test. */
-  newDevice: NewDevice;
-  /** What the pages of all devices wrote to their consoles; errors fail the test. */
-  consoleWatch: ConsoleWatch;
+  /** Opens a new device; all are closed after the test. */
+  newDevice: () => Promise<BrowserContext>;
+  /** Opens the wallet app on a new device. */
+  newWallet: () => Promise<WalletPage>;
+  /** What all devices wrote and asked for; errors and leaks fail the test. */
+  watch: DeviceWatch;
 };
 
 type WorkerFixtures = {
-  /** Four guardians on fresh data. */
-  federation: Federation;
-  /** The wallet app's URL. */
+  /** Four guardians on new data. */
+  federation: ProxiedFederation;
+  /** Four guardians on a long history. */
+  forged: ProxiedFederation & { history: ForgedHistory };
+  /** The wallet app's URL. It knows the invite code and the faucet of `federation`. */
   appUrl: string;
 };
 
@@ -37,19 +39,22 @@ type WorkerFixtures = {
 export const test = base.extend<TestFixtures, WorkerFixtures>({
   federation: [
     // Playwright reads the pattern to learn which fixtures this one needs: none.
-    async ({}, use) => {
-      const data = mkdtempSync(join(tmpdir(), 'rekindle-federation-'));
-      const federation = await startFederation({ data, args: ['--base-port', '0'] });
-      await use(federation);
-      await federation.stop();
-      rmSync(data, { recursive: true });
-    },
+    async ({}, use) => withFederation(use),
     { scope: 'worker', timeout: 150_000 },
+  ],
+
+  forged: [
+    async ({}, use) =>
+      withFederation(
+        (federation, data) => use({ ...federation, history: readForged(data) }),
+        (data) => forge(data, FORGED_SESSIONS),
+      ),
+    { scope: 'worker', timeout: 300_000 },
   ],
 
   appUrl: [
     async ({ federation }, use) => {
-      const { service, url } = await servePreview({ port: await freePort(), devJson: federation.devJson });
+      const { service, url } = await servePreview({ port: await freePort(), devJson: federation.guardians.devJson });
       await use(url);
       await service.stop();
     },
@@ -58,9 +63,9 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
   baseURL: ({ appUrl }, use) => use(appUrl),
 
-  consoleWatch: [
+  watch: [
     async ({}, use, testInfo) => {
-      const watch = new ConsoleWatch();
+      const watch = new DeviceWatch();
       await use(watch);
       await testInfo.attach('console', { body: watch.transcript, contentType: 'text/plain' });
       watch.assertClean();
@@ -68,19 +73,23 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     { auto: true },
   ],
 
-  context: async ({ context, consoleWatch }, use) => {
-    consoleWatch.follow(context);
+  context: async ({ context, watch }, use) => {
+    watch.follow(context);
     await use(context);
   },
 
-  newDevice: async ({ browser, baseURL, consoleWatch }, use) => {
+  newDevice: async ({ browser, baseURL, watch }, use) => {
     const devices: BrowserContext[] = [];
     await use(async () => {
       const device = await browser.newContext({ baseURL: baseURL! });
-      consoleWatch.follow(device);
+      watch.follow(device);
       devices.push(device);
       return device;
     });
     for (const device of devices) await device.close();
+  },
+
+  newWallet: async ({ newDevice, watch }, use) => {
+    await use(async () => WalletPage.open(await newDevice(), watch));
   },
 });

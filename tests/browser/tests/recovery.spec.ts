@@ -1,0 +1,101 @@
+/** Recovery from a long history, with everything going wrong that can. */
+
+import { FORGED_WORDS, type ForgedHistory, type ProxiedFederation } from '../harness/federations.js';
+import type { Fault } from '../harness/fault-proxy.js';
+import { expect, test } from '../harness/fixtures.js';
+import { WalletPage } from '../harness/wallet-page.js';
+
+/** The app shows no more lines of history than this. */
+const LINES = 200;
+
+/** The positions that the page has shown, in order. */
+declare global {
+  interface Window {
+    positions: number[];
+  }
+}
+
+async function expectForged(wallet: WalletPage, history: ForgedHistory): Promise<void> {
+  await wallet.expectSpendable(history.balance_sats);
+  await expect(wallet.at('balance-outstanding')).toHaveAttribute('data-sats', String(history.outstanding_sats));
+  await expect(wallet.at('outstanding-item')).toHaveCount(history.outstanding_tokens);
+  await expect(wallet.at('history-item')).toHaveCount(Math.min(history.operations, LINES));
+}
+
+async function recoverForged(wallet: WalletPage, { invite, history }: ProxiedFederation & { history: ForgedHistory }): Promise<void> {
+  const started = Date.now();
+  await wallet.recover(FORGED_WORDS, invite);
+  console.log(`  recovered ${history.sessions} sessions in ${Date.now() - started} ms`);
+  await expectForged(wallet, history);
+}
+
+test('all guardians well', async ({ newWallet, forged }) => {
+  await recoverForged(await newWallet(), forged);
+});
+
+test('a page killed in the middle of recovery goes on from its snapshot', async ({ newDevice, watch, forged }) => {
+  const device = await newDevice();
+  await device.addInitScript(() => {
+    window.positions = [];
+    const look = () => {
+      const shown = document.querySelector<HTMLElement>('[data-testid=recovery-sessions]');
+      if (shown) window.positions.push(Number(shown.dataset['done']));
+    };
+    new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ['data-done'] });
+  });
+  const first = await WalletPage.open(device, watch);
+  watch.keepWordsSecret(FORGED_WORDS.split(' '));
+  await first.tryToRecover(FORGED_WORDS, forged.invite);
+  const position = () => first.page.evaluate(() => window.positions.at(-1) ?? 0);
+  await expect.poll(position, { intervals: [20], timeout: 60_000 }).toBeGreaterThan(forged.history.sessions / 3);
+
+  // The process that runs page and worker is gone at once, as when a phone runs out of memory.
+  const crashed = first.page.waitForEvent('crash');
+  const devtools = await device.newCDPSession(first.page);
+  void devtools.send('Page.crash').catch(() => {});
+  await crashed;
+  await first.page.close();
+
+  const asked = watch.urls.length;
+  const second = await WalletPage.open(device, watch);
+  await second.openRecovered();
+  const resumedAt = (await second.page.evaluate(() => window.positions))[0];
+  expect(resumedAt).toBeGreaterThan(0);
+  expect(resumedAt).toBeLessThan(forged.history.sessions);
+  const ranges = watch.urls.slice(asked).flatMap((url) => {
+    const { pathname, searchParams } = new URL(url);
+    return pathname === '/v1/sessions' ? [Number(searchParams.get('from'))] : [];
+  });
+  expect(Math.min(...ranges)).toBe(resumedAt);
+  console.log(`  resumed at session ${resumedAt} of ${forged.history.sessions}`);
+  await expectForged(second, forged.history);
+});
+
+test('one of four guardians stopped', async ({ newWallet, forged }) => {
+  await forged.guardians.stopGuardian(3);
+  try {
+    await recoverForged(await newWallet(), forged);
+  } finally {
+    await forged.guardians.startGuardian(3);
+  }
+});
+
+const faults: Record<Exclude<Fault, 'pass'>, string> = {
+  corrupt: 'flips bits in everything',
+  html: 'answers with web pages',
+  huge: 'answers without end',
+  hang: 'does not answer',
+  busy: 'is always busy',
+};
+
+for (const [fault, says] of Object.entries(faults) as [Fault, string][]) {
+  test(`one guardian ${says}`, async ({ newWallet, forged }) => {
+    forged.proxy.fault = fault;
+    try {
+      await recoverForged(await newWallet(), forged);
+      expect(forged.proxy.misbehaved).toBeGreaterThan(0);
+    } finally {
+      forged.proxy.reset();
+    }
+  });
+}
