@@ -1,0 +1,96 @@
+// Recovery of a wallet from a long forged history, natively and in a browser, on the machine that runs the
+// guardians too. Speeds are those of reading verified history, from the call to the last snapshot; completing
+// the notes that were found comes after it and is told apart.
+
+import { Failure } from '../../scripts/lib/failure.mjs';
+import { note } from '../../scripts/lib/log.mjs';
+import { at, targetDir } from '../../scripts/lib/paths.mjs';
+import { capture, run as runProgram } from '../../scripts/lib/run.mjs';
+import { WORDS, withForgedFederation } from './support/federation.mjs';
+import { options } from './support/options.mjs';
+import { withBrowser } from './support/page.mjs';
+import { join } from 'node:path';
+
+export const prefix = 'recovery.sessions';
+export const needs = ['package', 'guardian', 'chromium'];
+
+/** Speeds, pairings (two for each signature that was checked), snapshots and, in the browser, wasm memory. */
+export async function run({ wants }) {
+  const { sessions, tx } = options();
+  const native = wants(`${prefix}.native`);
+  if (native) await runProgram('cargo', ['build', '--release', '-p', 'rekindle-tests', '--bin', 'recover'], { label: 'compiling the native wallet' });
+  return withForgedFederation({ sessions, tx }, async (forged) => ({
+    ...(native && named('native', await recoverNatively(forged))),
+    ...(wants(`${prefix}.browser`) && named('browser', await recoverInBrowser(forged))),
+  }));
+}
+
+const named = (platform, results) =>
+  Object.fromEntries(Object.entries(results).map(([name, value]) => [`${prefix}.${platform}.${name}`, value]));
+
+async function recoverNatively({ data, words }) {
+  const { code, stdout, stderr } = await capture(join(targetDir, 'release', 'recover'), [data, words], { cwd: at() });
+  if (code !== 0) throw new Failure(`the native recovery failed: ${stderr}`);
+  return JSON.parse(stdout);
+}
+
+async function recoverInBrowser({ federation, expected }) {
+  const took = await withBrowser(async (newPage) => {
+    const page = await newPage();
+    return page.evaluate(recoverOnPage, { words: WORDS, invite: federation.invite });
+  });
+  check(took.found, expected);
+  const { progress } = took;
+  note(`guardians in use at the end: ${took.guardians.join(', ')}`);
+  const seconds = took.readMs / 1000;
+  return {
+    sessions_per_s: expected.sessions / seconds,
+    tx_per_s: expected.transactions / seconds,
+    mb_per_s: progress.bytes / 1e6 / seconds,
+    pairings: 2 * progress.signaturesVerified,
+    snapshots: progress.snapshots,
+    seconds,
+    finalize_s: took.finalizeMs / 1000,
+    peak_wasm_bytes: took.wasmBytes,
+  };
+}
+
+/** Runs on the page. */
+async function recoverOnPage({ words, invite }) {
+  const { Wallet } = /** @type {typeof import('rekindle')} */ (globalThis.rekindle);
+  const started = performance.now();
+  let readAt;
+  let guardians = [];
+  const wallet = await Wallet.recover({ words, invite });
+  let progress;
+  for await (progress of wallet.recoveryProgress()) {
+    if (progress.guardiansInUse.length > 0) guardians = progress.guardiansInUse;
+    if (progress.state === 'finalizing' || progress.state === 'done') readAt ??= performance.now();
+  }
+  const ended = performance.now();
+  if (progress.state !== 'done') throw new Error(`the recovery ended as ${progress.state}: ${progress.error?.message}`);
+  const [balance, outstanding] = [await wallet.balance(), await wallet.outstanding()];
+  let operations = 0;
+  for (let before; ; ) {
+    const page = await wallet.history({ limit: 1000, before });
+    operations += page.length;
+    if (page.length < 1000) break;
+    before = page.at(-1).operationId;
+  }
+  const found = {
+    balance_sats: Number(balance.spendableSats),
+    unspent_notes: progress.found.notes,
+    outstanding_tokens: outstanding.length,
+    outstanding_sats: Number(balance.outstandingSats),
+    operations,
+  };
+  const { wasmMemoryBytes } = await wallet.diagnostics();
+  await wallet.close();
+  return { readMs: readAt - started, finalizeMs: ended - readAt, wasmBytes: wasmMemoryBytes, progress: { ...progress, found: undefined }, found, guardians };
+}
+
+function check(found, expected) {
+  const wrong = Object.keys(found).filter((name) => found[name] !== expected[name]);
+  if (wrong.length === 0) return;
+  throw new Failure(`recovered ${wrong.map((name) => `${name} ${found[name]} instead of ${expected[name]}`).join(', ')}`);
+}

@@ -1,0 +1,48 @@
+// Federations to measure on, each on data of its own that is deleted afterwards.
+
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { startFederation } from '../../../scripts/lib/federation.mjs';
+import { guardianBinary } from '../../../scripts/lib/paths.mjs';
+import { run } from '../../../scripts/lib/run.mjs';
+
+/** The words of the wallet that lives in forged histories. They guard nothing. */
+export const WORDS = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
+
+/** Calls `use` with a fresh folder. */
+async function inFolder(use) {
+  const folder = mkdtempSync(join(tmpdir(), 'rekindle-bench-'));
+  try {
+    return await use(folder);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+async function withFederation(data, use) {
+  const federation = await startFederation({ data, args: ['--port', '0'] });
+  try {
+    return await use(federation);
+  } finally {
+    await federation.stop();
+  }
+}
+
+/** Calls `use` with a running federation of 4 guardians that has just been dealt. */
+export const withFreshFederation = (use) => inFolder((data) => withFederation(data, use));
+
+/**
+ * Calls `use` with a running federation of 4 guardians, its forged history's data folder, the file with
+ * the words of the wallet in it, and what that wallet must find.
+ */
+export function withForgedFederation({ sessions, tx }, use) {
+  return inFolder(async (folder) => {
+    const [words, data] = [join(folder, 'words'), join(folder, 'data')];
+    writeFileSync(words, WORDS);
+    const sizes = ['--sessions', String(sessions), '--tx-per-session', String(tx)];
+    await run(guardianBinary, ['forge', ...sizes, '--wallet', words, '--data', data], { label: 'forging history' });
+    const expected = JSON.parse(readFileSync(join(data, 'forge.json'), 'utf8'));
+    return withFederation(data, (federation) => use({ federation, data, words, expected }));
+  });
+}
