@@ -1,36 +1,41 @@
-//! Abort signals.
+//! Calls that a page can abort.
 
 use std::future::Future;
-use std::pin::pin;
 
 use futures::channel::oneshot;
-use futures::future::{Either, select};
-use wasm_bindgen::JsCast;
+use futures::future::{Either, LocalBoxFuture, select};
+use js_sys::Promise;
 use wasm_bindgen::closure::Closure;
+use wasm_bindgen::{JsCast, JsValue};
+use wasm_bindgen_futures::future_to_promise;
 use web_sys::AbortSignal;
 
 use super::failure::Failure;
 
-/// Runs `work` until it ends or `signal` is aborted, and then drops it.
-///
-/// # Errors
-/// Those of `work`, and `aborted`.
-pub async fn unless_aborted<T, E: Into<Failure>>(
-    signal: &AbortSignal,
-    work: impl Future<Output = Result<T, E>>,
-) -> Result<T, Failure> {
-    if signal.aborted() {
-        return Err(Failure::aborted());
-    }
-    let (sender, aborted) = oneshot::channel();
-    let _listener = Listener::new(signal, sender);
-    match select(pin!(work), aborted).await {
-        Either::Left((result, _)) => result.map_err(Into::into),
-        Either::Right(_) => Err(Failure::aborted()),
-    }
+/// The promise of a call, which drops its work and rejects with `aborted` when `signal` says so.
+pub fn promise(
+    signal: AbortSignal,
+    work: impl Future<Output = Result<JsValue, Failure>> + 'static,
+) -> Promise {
+    // Boxed, so that what follows is compiled once and not for every call.
+    boxed_promise(signal, Box::pin(work))
 }
 
-/// Listens to a signal while it lives, also when the future that holds it is dropped itself.
+fn boxed_promise(signal: AbortSignal, work: LocalBoxFuture<'static, Result<JsValue, Failure>>) -> Promise {
+    future_to_promise(async move {
+        if signal.aborted() {
+            return Err(Failure::aborted().into());
+        }
+        let (sender, aborted) = oneshot::channel();
+        let _listener = Listener::new(&signal, sender);
+        match select(work, aborted).await {
+            Either::Left((result, _)) => result.map_err(JsValue::from),
+            Either::Right(_) => Err(Failure::aborted().into()),
+        }
+    })
+}
+
+/// Listens to a signal while it lives.
 struct Listener<'a> {
     signal: &'a AbortSignal,
     callback: Closure<dyn FnMut()>,

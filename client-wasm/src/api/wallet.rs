@@ -1,18 +1,18 @@
 //! An open wallet.
 
 use std::cell::RefCell;
-use std::future::Future;
 use std::rc::Rc;
 
-use js_sys::Function;
-use rekindle_client::wallet::{Platform, Wallet, WalletError};
+use js_sys::{Function, Promise};
+use rekindle_client::wallet::{Wallet, WalletError};
 use rekindle_protocol::amount::Amount;
 use rekindle_protocol::bytes::TxId;
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
 use web_sys::AbortSignal;
+use zeroize::Zeroizing;
 
-use super::abort::unless_aborted;
+use super::abort::promise;
 use super::background::Background;
 use super::failure::Failure;
 use super::progress::JsProgress;
@@ -35,176 +35,129 @@ struct Open {
 
 #[wasm_bindgen]
 impl WasmWallet {
-    /// Makes a wallet with fresh words.
-    ///
-    /// # Errors
-    /// [`WalletError`]'s codes, as for every call here.
-    pub async fn create(
-        name: String,
-        on_change: Function,
-        on_recovery: Function,
-        signal: AbortSignal,
-    ) -> Result<WasmWallet, Failure> {
-        Self::start(&name, on_change, on_recovery, &signal, Wallet::create).await
+    /// Makes a wallet with fresh words. Every promise here rejects with a [`Failure`].
+    pub fn create(name: String, on_change: Function, on_recovery: Function, signal: AbortSignal) -> Promise {
+        promise(signal, async move {
+            let wallet = Wallet::create(platform(&name).await?).await?;
+            Ok(Self::start(wallet, on_change, on_recovery))
+        })
     }
 
     /// Opens the stored wallet.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
-    pub async fn open(
-        name: String,
-        on_change: Function,
-        on_recovery: Function,
-        signal: AbortSignal,
-    ) -> Result<WasmWallet, Failure> {
-        Self::start(&name, on_change, on_recovery, &signal, Wallet::open).await
+    pub fn open(name: String, on_change: Function, on_recovery: Function, signal: AbortSignal) -> Promise {
+        promise(signal, async move {
+            let wallet = Wallet::open(platform(&name).await?).await?;
+            Ok(Self::start(wallet, on_change, on_recovery))
+        })
     }
 
     /// Makes a wallet from the words of a lost one and starts to recover it.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
-    pub async fn recover(
+    pub fn recover(
         name: String,
         words: String,
         invite: String,
         on_change: Function,
         on_recovery: Function,
         signal: AbortSignal,
-    ) -> Result<WasmWallet, Failure> {
-        let words = zeroize::Zeroizing::new(words);
-        Self::start(&name, on_change, on_recovery, &signal, |platform| async move {
-            Wallet::recover(platform, &words, &invite).await
+    ) -> Promise {
+        let words = Zeroizing::new(words);
+        promise(signal, async move {
+            let wallet = Wallet::recover(platform(&name).await?, &words, &invite).await?;
+            Ok(Self::start(wallet, on_change, on_recovery))
         })
-        .await
     }
 
     /// Joins the federation of an invite code.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
-    pub async fn join(&self, invite: String, signal: AbortSignal) -> Result<JsValue, Failure> {
-        let wallet = self.wallet()?;
-        to_js(&JsFederation::from(unless_aborted(&signal, wallet.join(&invite)).await?))
+    pub fn join(&self, invite: String, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        promise(signal, async move { to_js(&JsFederation::from(wallet?.join(&invite).await?)) })
     }
 
     /// The federation joined, or undefined.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     pub fn federation(&self) -> Result<JsValue, Failure> {
         to_js(&self.wallet()?.federation().map(JsFederation::from))
     }
 
     /// What the wallet holds.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     pub fn balance(&self) -> Result<JsValue, Failure> {
         to_js(&JsBalance::from(self.wallet()?.balance()))
     }
 
     /// A fresh deposit address.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     #[wasm_bindgen(js_name = depositAddress)]
     pub fn deposit_address(&self) -> Result<String, Failure> {
         Ok(self.wallet()?.deposit_address()?)
     }
 
     /// Claims credited deposits.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     #[wasm_bindgen(js_name = claimDeposits)]
-    pub async fn claim_deposits(&self, signal: AbortSignal) -> Result<JsValue, Failure> {
-        let wallet = self.wallet()?;
-        list_to_js::<_, JsReceived>(unless_aborted(&signal, wallet.claim_deposits()).await?)
+    pub fn claim_deposits(&self, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        promise(signal, async move { list_to_js::<_, JsReceived>(wallet?.claim_deposits().await?) })
     }
 
     /// Makes a token.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
-    pub async fn send(&self, amount_sats: u64, signal: AbortSignal) -> Result<JsValue, Failure> {
-        let wallet = self.wallet()?;
-        to_js(&JsSentToken::from(unless_aborted(&signal, wallet.send(Amount(amount_sats))).await?))
+    pub fn send(&self, amount_sats: u64, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        promise(signal, async move { to_js(&JsSentToken::from(wallet?.send(Amount(amount_sats)).await?)) })
     }
 
     /// Redeems a token.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
-    pub async fn redeem(&self, token: String, signal: AbortSignal) -> Result<JsValue, Failure> {
-        let wallet = self.wallet()?;
-        let token = zeroize::Zeroizing::new(token);
-        to_js(&JsReceived::from(unless_aborted(&signal, wallet.redeem(&token)).await?))
+    pub fn redeem(&self, token: String, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        let token = Zeroizing::new(token);
+        promise(signal, async move { to_js(&JsReceived::from(wallet?.redeem(&token).await?)) })
     }
 
     /// Sent tokens that nobody has redeemed yet.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     pub fn outstanding(&self) -> Result<JsValue, Failure> {
         list_to_js::<_, JsOutstandingToken>(self.wallet()?.outstanding())
     }
 
     /// Takes an outstanding token back.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
-    pub async fn reclaim(&self, operation_id: String, signal: AbortSignal) -> Result<JsValue, Failure> {
-        let wallet = self.wallet()?;
-        let txid = parse_operation(&operation_id)?;
-        to_js(&JsReceived::from(unless_aborted(&signal, wallet.reclaim(&txid)).await?))
+    pub fn reclaim(&self, operation_id: String, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        promise(signal, async move {
+            let txid = parse_operation(&operation_id)?;
+            to_js(&JsReceived::from(wallet?.reclaim(&txid).await?))
+        })
     }
 
     /// At most `limit` operations older than `before`, newest first.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     pub fn history(&self, limit: u32, before: Option<String>) -> Result<JsValue, Failure> {
         let before = before.as_deref().map(parse_operation).transpose()?;
         list_to_js::<_, JsOperation>(self.wallet()?.history(limit as usize, before)?)
     }
 
     /// The twelve words.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     #[wasm_bindgen(js_name = seedWords)]
     pub fn seed_words(&self) -> Result<JsValue, Failure> {
         to_js(&self.wallet()?.seed_words().split(' ').collect::<Vec<_>>())
     }
 
     /// Where the recovery stands, or undefined.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     pub fn recovery(&self) -> Result<JsValue, Failure> {
         to_js(&self.wallet()?.recovery().map(JsProgress::from))
     }
 
     /// Pauses the recovery.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     #[wasm_bindgen(js_name = pauseRecovery)]
-    pub async fn pause_recovery(&self, signal: AbortSignal) -> Result<(), Failure> {
-        let wallet = self.wallet()?;
-        unless_aborted(&signal, wallet.pause_recovery()).await
+    pub fn pause_recovery(&self, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        promise(signal, async move {
+            wallet?.pause_recovery().await?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     /// Goes on with a paused recovery, or tries a failed one again.
-    ///
-    /// # Errors
-    /// See [`WasmWallet::create`].
     #[wasm_bindgen(js_name = resumeRecovery)]
-    pub async fn resume_recovery(&self, signal: AbortSignal) -> Result<(), Failure> {
-        let wallet = self.wallet()?;
-        unless_aborted(&signal, wallet.resume_recovery()).await
+    pub fn resume_recovery(&self, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        promise(signal, async move {
+            wallet?.resume_recovery().await?;
+            Ok(JsValue::UNDEFINED)
+        })
     }
 
     /// Ends the background and lets the database go. Later calls fail with `wallet_closed`.
@@ -214,15 +167,7 @@ impl WasmWallet {
 }
 
 impl WasmWallet {
-    async fn start<F: Future<Output = Result<Wallet, WalletError>>>(
-        name: &str,
-        on_change: Function,
-        on_recovery: Function,
-        signal: &AbortSignal,
-        begin: impl FnOnce(Platform) -> F,
-    ) -> Result<WasmWallet, Failure> {
-        let wallet =
-            unless_aborted(signal, async { Ok::<_, Failure>(begin(platform(name).await?).await?) }).await?;
+    fn start(wallet: Wallet, on_change: Function, on_recovery: Function) -> JsValue {
         // What a listener throws is for the worker to deal with; it posts a message and throws nothing.
         wallet.on_change(Rc::new(move || drop(on_change.call0(&JsValue::UNDEFINED))));
         wallet.on_recovery(Rc::new(move |progress| {
@@ -231,7 +176,7 @@ impl WasmWallet {
             }
         }));
         let _background = Background::start(&wallet);
-        Ok(WasmWallet { open: RefCell::new(Some(Open { wallet, _background })) })
+        WasmWallet { open: RefCell::new(Some(Open { wallet, _background })) }.into()
     }
 
     fn wallet(&self) -> Result<Wallet, Failure> {
