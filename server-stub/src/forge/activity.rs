@@ -21,8 +21,10 @@ use super::{
 
 /// Below this balance the wallet takes in money, in sats.
 const LOW_BALANCE: usize = 20_000;
-/// How many small notes it spends together with those that it must.
-const CONSOLIDATED: usize = 6;
+/// How many notes it likes to hold: of what is more it spends some of the smallest along with what it must.
+const KEPT_NOTES: usize = 50;
+/// How many of them at a time.
+const CONSOLIDATED: usize = 20;
 /// The longest chain of transactions that one decision leads to.
 pub const LONGEST_CHAIN: usize = 3;
 
@@ -206,8 +208,8 @@ impl<'a> Activity<'a> {
         (self.owner.write(tweak, draft), fresh)
     }
 
-    /// Takes notes worth `amount` or more out of the wallet: the largest, and some of the smallest for fewer notes
-    /// afterwards. Says how much that is too much.
+    /// Takes notes worth `amount` or more out of the wallet: the largest, and some of the smallest if there are
+    /// many. Says how much that is too much.
     fn take(&mut self, amount: Amount) -> (Vec<Spendable>, Amount) {
         self.notes.sort_by_key(OwnedNote::amount);
         let mut taken: Vec<OwnedNote> = Vec::new();
@@ -217,7 +219,7 @@ impl<'a> Activity<'a> {
         {
             taken.push(note);
         }
-        let small = self.notes.len().min(CONSOLIDATED);
+        let small = self.notes.len().saturating_sub(KEPT_NOTES).min(CONSOLIDATED);
         taken.extend(self.notes.drain(..small));
         let change = Amount(total(&taken).saturating_sub(amount.0));
         (spend(taken), change)
