@@ -45,6 +45,8 @@ pub enum SharesVerdict {
 pub struct Submitted {
     /// How many guardians took it.
     pub taken_by: usize,
+    /// How many rejected it at once.
+    pub rejected_by: usize,
     /// A rejection, if a guardian gave one at once.
     pub rejection: Option<Rejection>,
 }

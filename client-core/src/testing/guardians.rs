@@ -36,6 +36,8 @@ pub enum Behaviour {
     Silent,
     /// It answers every question with a web page.
     WebPage,
+    /// It says of every transaction that it can never be valid.
+    Refuse,
     /// It flips a byte in everything it serves.
     Corrupt,
     /// It serves a history of its own making: sound, but not signed by the federation.
@@ -250,7 +252,10 @@ impl Transport for TestGuardians {
             Behaviour::Down => return Err(TransportError::Unreachable(request.url)),
             Behaviour::Silent => return std::future::pending().await,
             Behaviour::WebPage => return Ok(respond(200, "text/html", b"<html>".to_vec())),
-            Behaviour::Honest | Behaviour::Corrupt | Behaviour::Forge => {}
+            Behaviour::Refuse if request.method == Method::Post => {
+                return Ok(respond(422, "application/problem+json", b"{\"code\":\"unbalanced\"}".to_vec()));
+            }
+            Behaviour::Honest | Behaviour::Refuse | Behaviour::Corrupt | Behaviour::Forge => {}
         }
         let Some(mut body) = self.answer(guardian, &request).await else {
             return Ok(respond(404, "application/problem+json", b"{\"code\":\"not_found\"}".to_vec()));

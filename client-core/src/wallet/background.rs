@@ -93,7 +93,7 @@ impl Wallet {
     }
 
     /// Goes on with whatever a crash, an abort or a dead federation interrupted.
-    async fn resume(&self) -> Result<(), WalletError> {
+    pub(super) async fn resume(&self) -> Result<(), WalletError> {
         let _working = self.working().await;
         let stored: Vec<_> =
             self.with_live(|live| live.pending.keys().copied().collect()).unwrap_or_default();

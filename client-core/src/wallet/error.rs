@@ -85,14 +85,12 @@ pub enum WalletError {
     #[error("the federation has not decided yet")]
     Undecided,
     /// f+1 guardians reject the transaction; it is kept and tried again.
-    #[error("the federation rejected the transaction: {reason}")]
+    #[error("the federation rejected the transaction: {code}")]
     Rejected {
         /// The transaction.
         txid: TxId,
         /// The guardians' code.
-        code: &'static str,
-        /// The guardians' words.
-        reason: String,
+        code: String,
     },
     /// Guardians' signature shares do not make a note.
     #[error(transparent)]

@@ -45,11 +45,18 @@ impl Wallet {
             // Following history may have decided it meanwhile.
             let Some(transaction) = stored else { return Ok(self.decided(txid)) };
             let submitted = api.submit(&transaction, to_all).await?;
-            // Whoever names the session that spends an input needs no belief: the session proves it.
-            if let Some(RejectionReason::AlreadySpent { session, .. }) = submitted.rejection.map(|r| r.reason)
-                && let Some(outcome) = self.check_conflict(txid, &transaction, session).await?
-            {
-                return Ok(outcome);
+            match submitted.rejection.map(|rejection| rejection.reason) {
+                // Whoever names the session that spends an input needs no belief: the session proves it.
+                Some(RejectionReason::AlreadySpent { session, .. }) => {
+                    if let Some(outcome) = self.check_conflict(txid, &transaction, session).await? {
+                        return Ok(outcome);
+                    }
+                }
+                // Of f+1 guardians who refuse it for ever, at least one is honest.
+                Some(reason) if submitted.rejected_by > api.config().max_faulty() => {
+                    return Err(WalletError::Rejected { txid: *txid, code: reason.code().into() });
+                }
+                _ => {}
             }
             let wait = if to_all { WAIT_SECONDS } else { FIRST_WAIT_SECONDS };
             to_all = true;
@@ -64,10 +71,7 @@ impl Wallet {
                             return Ok(outcome);
                         }
                     }
-                    reason => {
-                        let (txid, code) = (*txid, reason.code());
-                        return Err(WalletError::Rejected { txid, code, reason: rejection.detail });
-                    }
+                    reason => return Err(WalletError::Rejected { txid: *txid, code: reason.code().into() }),
                 },
                 TransactionStatus::Pending | TransactionStatus::Unknown => {}
             }

@@ -206,6 +206,24 @@ async fn what_a_crash_interrupted_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_guardian_cannot_reject_and_two_can() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.set(0, Behaviour::Refuse);
+    alice.send(Amount(10)).await.unwrap();
+    for guardian in 0..4 {
+        world.guardians.set(guardian, Behaviour::Refuse);
+    }
+    assert_eq!(alice.send(Amount(10)).await.err().map(|error| error.code()), Some("rejected"));
+    // It is kept, and goes on when they think better of it.
+    for guardian in 0..4 {
+        world.guardians.set(guardian, Behaviour::Honest);
+    }
+    assert_eq!(alice.resume().await, Ok(()));
+    assert_eq!(alice.balance(), Balance { spendable: 980, pending: 0, outstanding: 20 });
+}
+
+#[tokio::test(start_paused = true)]
 async fn recovery_survives_one_bad_guardian_of_any_kind() {
     let world = World::new();
     let alice = world.funded(1_000).await;

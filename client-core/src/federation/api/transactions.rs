@@ -54,7 +54,7 @@ impl FederationApi {
         });
         let rejected =
             answers.iter().filter(|status| matches!(status, TransactionStatus::Rejected(_))).count();
-        Ok(Submitted { taken_by: answers.len() - rejected, rejection })
+        Ok(Submitted { taken_by: answers.len() - rejected, rejected_by: rejected, rejection })
     }
 
     /// What f + 1 guardians attest of a transaction; waits up to `wait_seconds` (at most
