@@ -57,10 +57,11 @@ fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {
     Ok(len)
 }
 
+/// What is reserved before the first byte of a value of variable length has arrived.
+const RESERVED_BYTES: usize = 1024;
+
 /// For `#[borsh(deserialize_with)]`: a list of at most `MAX` values.
 pub(crate) fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<Vec<T>, Error> {
-    // What is reserved before the first value has arrived.
-    const RESERVED_BYTES: usize = 1024;
     let len = read_length(reader, MAX)?;
     let mut values = Vec::with_capacity(len.min(RESERVED_BYTES / size_of::<T>().max(1)));
     for _ in 0..len {
@@ -72,7 +73,7 @@ pub(crate) fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut 
 /// For `#[borsh(deserialize_with)]`: a byte string of at most `MAX` bytes.
 pub(crate) fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
     let len = read_length(reader, MAX)?;
-    let mut bytes = Vec::new();
+    let mut bytes = Vec::with_capacity(len.min(RESERVED_BYTES));
     if reader.take(len as u64).read_to_end(&mut bytes)? < len {
         return Err(Error::new(ErrorKind::UnexpectedEof, "a byte string ends early"));
     }
