@@ -1,7 +1,8 @@
 //! Threshold BLS signatures on BLS12-381, with public keys in G1 and signatures in G2.
 //!
-//! Keys, shares, combination and verification are `threshold_crypto`'s. Messages become points by RFC 9380
-//! (suite `BLS12381G2_XMD:SHA-256_SSWU_RO_`), so that any BLS library can check a combined signature.
+//! Keys, shares and combination are `threshold_crypto`'s. Messages become points by RFC 9380 (suite
+//! `BLS12381G2_XMD:SHA-256_SSWU_RO_`), so that any BLS library can check a combined signature; here it is
+//! `bls12_381`, whose pairings and checks of points take half the time.
 //! `threshold_crypto` accepts the identity as a key and as a signature, and such a pair verifies anything:
 //! every point that enters through this module is refused if it is the identity or outside the subgroup.
 

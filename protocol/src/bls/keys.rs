@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use bls12_381::{G1Affine, G2Prepared, Gt, multi_miller_loop};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use threshold_crypto::{
@@ -9,7 +10,7 @@ use threshold_crypto::{
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{BlsError, Message};
+use super::{BlsError, Message, check_g2};
 use crate::{
     bytes::{G1Bytes, G2Bytes},
     encoding,
@@ -23,7 +24,7 @@ const IDENTITY_FLAG: u8 = 0x40;
 
 /// A checked public key: of a federation, of a denomination, or of one guardian's share of either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublicKey(threshold_crypto::PublicKey);
+pub struct PublicKey(G1Affine);
 
 impl PublicKey {
     /// Decodes and checks a key.
@@ -31,16 +32,20 @@ impl PublicKey {
     /// # Errors
     /// [`BlsError::NotAPoint`] for the identity and for anything outside the subgroup.
     pub fn from_bytes(bytes: &G1Bytes) -> Result<Self, BlsError> {
-        if bytes.0[0] & IDENTITY_FLAG != 0 {
-            return Err(BlsError::NotAPoint);
-        }
-        threshold_crypto::PublicKey::from_bytes(bytes.0).map(Self).map_err(|_| BlsError::NotAPoint)
+        let key = Option::<G1Affine>::from(G1Affine::from_compressed(&bytes.0)).ok_or(BlsError::NotAPoint)?;
+        if bool::from(key.is_identity()) { Err(BlsError::NotAPoint) } else { Ok(Self(key)) }
     }
 
     /// Whether `signature` is this key's on `message`: two pairings. Bytes that are no point are not valid.
+    ///
+    /// The pairings share one Miller loop and one final exponentiation: `e(key, message) · e(-g1, signature)` is one.
     pub fn verify(&self, message: &Message, signature: &G2Bytes) -> bool {
-        decode_signature(signature)
-            .is_ok_and(|signature| self.0.verify_g2(&signature, message.to_threshold_crypto()))
+        let Ok(signature) = check_g2(signature) else { return false };
+        let terms = [
+            (&self.0, &G2Prepared::from(message.0)),
+            (&-G1Affine::generator(), &G2Prepared::from(signature)),
+        ];
+        multi_miller_loop(&terms).final_exponentiation() == Gt::identity()
     }
 }
 
