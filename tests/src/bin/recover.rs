@@ -98,7 +98,7 @@ async fn recover(words: &str, invite: &str, summary: &Summary) -> Result<Report,
     Ok(Report {
         sessions_per_s: summary.sessions as f64 / seconds,
         tx_per_s: summary.transactions as f64 / seconds,
-        mb_per_s: progress.bytes as f64 / 1e6 / seconds,
+        mb_per_s: summary.bytes as f64 / 1e6 / seconds,
         pairings: 2 * progress.verifications,
         snapshots: progress.snapshots,
         seconds,
