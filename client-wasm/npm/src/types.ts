@@ -148,7 +148,10 @@ export interface HistoryOptions extends Abortable {
  */
 export type RecoveryState = 'running' | 'waiting' | 'paused' | 'finalizing' | 'failed' | 'done';
 
-/** Progress of a recovery. It never goes back, also across restarts. */
+/**
+ * Progress of a recovery. It goes forward only, except that a pause or a restart goes back to the last
+ * snapshot, which is about a second of work; what was found is told again once it moves on.
+ */
 export interface RecoveryProgress {
   /** Where it stands. */
   state: RecoveryState;
