@@ -265,7 +265,9 @@ impl<T> Schedule<T> {
 
     /// How far it has come.
     pub fn report(&self, now: u64, guardians: &Guardians) -> Progress {
-        let stuck = self.requests.is_empty() && !self.is_finished();
+        let next = self.segments.iter().find(|segment| !segment.is_done());
+        let arrived = next.is_some_and(Segment::has_ready);
+        let stuck = self.requests.is_empty() && !arrived && !self.is_finished();
         Progress {
             position: self.position,
             end: self.end,

@@ -213,6 +213,16 @@ async fn a_federation_that_is_down_is_waited_for() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_arrived_is_not_waited_for() {
+    let setup = Setup::new();
+    let mut stream = setup.stream();
+    for _ in 0..SESSIONS {
+        assert!(stream.next().await.is_some());
+        assert_eq!(stream.progress().next_attempt, None);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_that_stops_half_way_is_continued_elsewhere() {
     let setup = Setup::new();
     let first = setup.sessions[0].clone();

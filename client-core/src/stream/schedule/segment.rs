@@ -62,6 +62,11 @@ impl<T> Segment<T> {
         true
     }
 
+    /// Whether something has arrived and not been delivered.
+    pub fn has_ready(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
     pub fn pop(&mut self) -> Option<Ready<T>> {
         self.arrived.pop_front()
     }
