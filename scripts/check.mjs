@@ -27,9 +27,9 @@ const clippyWasm = () =>
   run('cargo', ['clippy', '-p', 'rekindle-wasm', '--all-targets', '--target', 'wasm32-unknown-unknown', ...DENY], { label: 'clippy for wasm32' });
 
 async function types() {
-  await run(`${npmBin}/tsc`, ['-p', at('scripts')], { label: 'type check of scripts' });
   // Who imports the package needs its type declarations, which the compiler writes.
   await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'type declarations' });
+  await run(`${npmBin}/tsc`, ['-p', at('scripts')], { label: 'type check of scripts' });
   for (const folder of workspaces()) {
     if (!packageOf(folder).scripts?.check) continue;
     await run('npm', ['run', '--silent', 'check', '--workspace', folder], { label: `type check of ${folder}` });
