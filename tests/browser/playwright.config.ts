@@ -13,6 +13,7 @@ export default defineConfig({
   use: {
     browserName: 'chromium',
     headless: true,
+    actionTimeout: 20_000,
     launchOptions: { executablePath: process.env.CHROMIUM, args: chromiumFlags },
     screenshot: 'only-on-failure',
     trace: 'retain-on-failure',

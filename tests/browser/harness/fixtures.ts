@@ -5,7 +5,7 @@
  * what one stores no other sees, and closing its page keeps its storage, as on a real device.
  */
 
-import { test as base, type BrowserContext } from '@playwright/test';
+import { test as base, type BrowserContext, type BrowserContextOptions } from '@playwright/test';
 import { freePort } from '../../../scripts/lib/ports.mjs';
 import { servePreview } from '../../../scripts/lib/preview.mjs';
 import { DeviceWatch } from './device-watch.js';
@@ -14,14 +14,14 @@ import { WalletPage } from './wallet-page.js';
 
 export { expect } from '@playwright/test';
 
-/** Recovery from it takes a few seconds and several snapshots. */
-const FORGED_SESSIONS = 10_000;
+/** 40 MB: recovery takes a few seconds and several snapshots. */
+const FORGED_SESSIONS = 6_000;
 
 type TestFixtures = {
   /** Opens a new device; all are closed after the test. */
-  newDevice: () => Promise<BrowserContext>;
+  newDevice: (options?: BrowserContextOptions) => Promise<BrowserContext>;
   /** Opens the wallet app on a new device. */
-  newWallet: () => Promise<WalletPage>;
+  newWallet: (options?: BrowserContextOptions) => Promise<WalletPage>;
   /** What all devices wrote and asked for; errors and leaks fail the test. */
   watch: DeviceWatch;
 };
@@ -80,8 +80,8 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
 
   newDevice: async ({ browser, baseURL, watch }, use) => {
     const devices: BrowserContext[] = [];
-    await use(async () => {
-      const device = await browser.newContext({ baseURL: baseURL! });
+    await use(async (options = {}) => {
+      const device = await browser.newContext({ baseURL: baseURL!, ...options });
       watch.follow(device);
       devices.push(device);
       return device;
@@ -90,6 +90,6 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   },
 
   newWallet: async ({ newDevice, watch }, use) => {
-    await use(async () => WalletPage.open(await newDevice(), watch));
+    await use(async (options) => WalletPage.open(await newDevice(options), watch));
   },
 });

@@ -52,6 +52,7 @@ export class WalletPage {
   /** Goes to a page from wherever the wallet is. */
   async go(page: 'home' | 'send' | 'receive' | 'redeem' | 'settings'): Promise<void> {
     if (!(await this.at('page-home').isVisible())) await this.at('nav-home').click();
+    await expect(this.at('page-home')).toBeVisible();
     if (page !== 'home') await this.at(`nav-${page}`).click();
     await expect(this.at(`page-${page}`)).toBeVisible();
   }
@@ -80,6 +81,7 @@ export class WalletPage {
 
   /** Makes a token. */
   async send(sats: number): Promise<string> {
+    await this.go('home');
     await this.go('send');
     await this.at('send-amount').fill(String(sats));
     await this.at('send-submit').click();
@@ -121,6 +123,7 @@ export class WalletPage {
 
   /** Enters words and invite code, good or bad. */
   async tryToRecover(words: string, invite: string): Promise<void> {
+    await expect(this.at('page-welcome').or(this.at('page-recover'))).toBeVisible();
     if (await this.at('page-welcome').isVisible()) await this.at('welcome-recover').click();
     await this.at('recover-words').fill(words);
     await this.at('recover-invite').fill(invite);

@@ -27,8 +27,7 @@ test('words and invite codes', async ({ newWallet, federation }) => {
     // What was typed stays, so that it can be corrected.
     await expect(wallet.at('recover-words')).toHaveValue(entered);
   }
-  await wallet.page.reload();
-  await wallet.page.goto('/#/home');
+  await wallet.at('nav-home').click();
   await wallet.at('welcome-create').click();
   await wallet.at('join-invite').fill(flipped(federation.invite));
   await wallet.at('join-submit').click();

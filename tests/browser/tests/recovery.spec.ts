@@ -47,7 +47,8 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
   watch.keepWordsSecret(FORGED_WORDS.split(' '));
   await first.tryToRecover(FORGED_WORDS, forged.invite);
   const position = () => first.page.evaluate(() => window.positions.at(-1) ?? 0);
-  await expect.poll(position, { intervals: [20], timeout: 60_000 }).toBeGreaterThan(forged.history.sessions / 3);
+  // There are at most 16 MB between two snapshots, so half of the history has one behind it.
+  await expect.poll(position, { intervals: [20], timeout: 60_000 }).toBeGreaterThan(forged.history.sessions / 2);
 
   // The process that runs page and worker is gone at once, as when a phone runs out of memory.
   const crashed = first.page.waitForEvent('crash');

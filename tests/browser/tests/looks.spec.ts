@@ -1,0 +1,58 @@
+/** Every page fits a desktop and a phone. What they look like is left in `target/screenshots`. */
+
+import type { BrowserContextOptions } from '@playwright/test';
+import { at } from '../../../scripts/lib/paths.mjs';
+import { FORGED_WORDS } from '../harness/federations.js';
+import { expect, test } from '../harness/fixtures.js';
+import type { WalletPage } from '../harness/wallet-page.js';
+
+const screens: Record<string, BrowserContextOptions> = {
+  desktop: { viewport: { width: 1024, height: 800 } },
+  phone: { viewport: { width: 375, height: 720 }, deviceScaleFactor: 2, isMobile: true, hasTouch: true, colorScheme: 'dark' },
+};
+
+for (const [screen, options] of Object.entries(screens)) {
+  test(`pages on a ${screen}`, async ({ newWallet, forged }) => {
+    const wallet = await newWallet({ ...options, reducedMotion: 'reduce' });
+    await shoot(wallet, screen, 'welcome');
+
+    // Slow enough to be looked at.
+    forged.proxy.bytesPerSecond = 1_000_000;
+    await wallet.at('welcome-recover').click();
+    await shoot(wallet, screen, 'recover');
+    await wallet.tryToRecover(FORGED_WORDS, forged.invite);
+    await expect(wallet.at('recovery-found')).not.toHaveAttribute('data-notes', '0');
+    await shoot(wallet, screen, 'recovering');
+    forged.proxy.reset();
+    await expect(wallet.at('recovery-continue')).toBeVisible({ timeout: 60_000 });
+    await shoot(wallet, screen, 'recovered');
+    await wallet.openRecovered();
+    await shoot(wallet, screen, 'history');
+    await wallet.erase();
+
+    await wallet.at('welcome-create').click();
+    await shoot(wallet, screen, 'join');
+    await wallet.join();
+    await shoot(wallet, screen, 'new');
+    await wallet.fund(20_000);
+    await wallet.go('receive');
+    await shoot(wallet, screen, 'receive');
+    await wallet.send(1_250);
+    await shoot(wallet, screen, 'send');
+    await wallet.redeem(await wallet.send(300));
+    await shoot(wallet, screen, 'redeem');
+    await wallet.go('home');
+    await wallet.expectHistorySettled();
+    await shoot(wallet, screen, 'home');
+    await wallet.words();
+    await shoot(wallet, screen, 'settings');
+  });
+}
+
+/** Takes a picture of the whole page; nothing may stick out at its side. */
+async function shoot({ page }: WalletPage, screen: string, name: string): Promise<void> {
+  await expect(page.locator('h1')).toBeVisible();
+  const width = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
+  expect(width[0], `${name} is wider than the screen`).toBeLessThanOrEqual(width[1]!);
+  await page.screenshot({ path: at('target', 'screenshots', `${name}-${screen}.png`), fullPage: true });
+}
