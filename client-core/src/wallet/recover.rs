@@ -222,7 +222,11 @@ impl Wallet {
         for module in scanner.modules.each() {
             module.store(&mut batch);
         }
-        self.commit_record(record.clone(), batch).await
+        self.commit_record(record.clone(), batch).await?;
+        // What was read ahead is part of the record now.
+        let mut running = self.0.running.borrow_mut();
+        running.read_ahead = ReadAhead { sessions: 0, bytes: 0, ..std::mem::take(&mut running.read_ahead) };
+        Ok(())
     }
 
     /// Makes what was found the live state, and removes the recovery's snapshots: one batch.

@@ -206,6 +206,24 @@ async fn what_a_crash_interrupted_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn progress_rises_to_exactly_what_there_is() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    for _ in 0..10 {
+        world.fund(&alice, 10).await;
+    }
+    let sessions = world.guardians.with(|federation| federation.sessions.len() as u64);
+    let restored = Wallet::recover(world.platform(), &alice.seed_words(), &world.invite).await.unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let listener = told.clone();
+    restored.on_recovery(Rc::new(move |progress| listener.borrow_mut().push(progress.sessions_done)));
+    finish(&restored).await;
+    let told = told.borrow();
+    assert!(told.is_sorted(), "{told:?}");
+    assert_eq!(told.last(), Some(&sessions));
+}
+
+#[tokio::test(start_paused = true)]
 async fn one_guardian_cannot_reject_and_two_can() {
     let world = World::new();
     let alice = world.funded(1_000).await;
