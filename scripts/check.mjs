@@ -1,5 +1,6 @@
 // `npm run check`: formatting and lints, natively and for the browser, and the TypeScript check.
 
+import { compilePackage } from './lib/build.mjs';
 import { main } from './lib/failure.mjs';
 import { ensureNpm, npmBin, packageOf, workspaces } from './lib/npm.mjs';
 import { at } from './lib/paths.mjs';
@@ -28,7 +29,7 @@ const clippyWasm = () =>
 
 async function types() {
   // Who imports the package needs its type declarations, which the compiler writes.
-  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'type declarations' });
+  await compilePackage();
   await run(`${npmBin}/tsc`, ['-p', at('scripts')], { label: 'type check of scripts' });
   for (const folder of workspaces()) {
     if (!packageOf(folder).scripts?.check) continue;

@@ -1,7 +1,7 @@
 // `npm test [-- PART ...]`: every test of every kind, or only the parts named: rust, wasm, unit,
 // browser.
 
-import { ensureBuildTools, buildGuardian, buildPackage, buildWeb } from './lib/build.mjs';
+import { ensureBuildTools, buildGuardian, buildPackage, buildWeb, compilePackage } from './lib/build.mjs';
 import { ensureChromium } from './lib/chromium.mjs';
 import { Failure, main } from './lib/failure.mjs';
 import { packageOf, workspaces } from './lib/npm.mjs';
@@ -19,6 +19,8 @@ const rustTests = () => run('cargo', ['test', '--workspace'], { label: 'Rust tes
 
 async function unitTests() {
   await run(process.execPath, ['--test', '--test-reporter=spec', at('scripts', 'tests')], { label: 'tests of scripts' });
+  // The web app's tests import the package as a stranger would: from what its compiler writes.
+  await compilePackage();
   for (const folder of workspaces()) {
     if (folder === BROWSER_TESTS || !packageOf(folder).scripts?.test) continue;
     await run('npm', ['run', '--silent', 'test', '--workspace', folder], { label: `tests of ${folder}`, env: { CI: '1' } });

@@ -33,12 +33,17 @@ function removeStaleScripts() {
   }
 }
 
+/** The npm package's TypeScript alone: enough for whoever only imports it or needs its types. */
+export async function compilePackage() {
+  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'compiling TypeScript' });
+}
+
 /** The npm package: wasm module, then TypeScript; prints its size. */
 export async function buildPackage() {
   heading('npm package');
   await buildWasm();
   removeStaleScripts();
-  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'compiling TypeScript' });
+  await compilePackage();
   printSizes();
 }
 
