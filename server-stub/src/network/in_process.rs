@@ -103,6 +103,12 @@ impl PeerNetwork for HubEnd {
         }
     }
 
+    fn release(&mut self, epoch: u64) {
+        for link in &mut self.hub.links()[usize::from(self.own)] {
+            link.outbox.release(epoch);
+        }
+    }
+
     fn oldest_epoch(&self) -> Option<u64> {
         self.hub.links()[usize::from(self.own)].iter().filter_map(|link| link.outbox.oldest_epoch()).min()
     }

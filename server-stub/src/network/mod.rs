@@ -5,7 +5,6 @@
 //! message means to it. So a message is lost only if both ends agree that it may be. A receiver that stops and
 //! starts again gets everything that it has not acknowledged once more, in order. What a sender that stopped
 //! had not delivered, it makes again from its write-ahead log (see [`crate::consensus`]), under new numbers.
-
 //!
 //! [`PeerNetwork`] is a guardian's end of its links. [`Hub`] connects guardians of one process; connections between
 //! machines keep the same promises behind the same trait.
@@ -22,6 +21,9 @@ pub use outbox::{Outbox, OutboxLimits};
 
 use crate::consensus::GuardianId;
 
+/// Most bytes of a message between guardians: a whole session (8 MiB) with what surrounds it.
+pub const MAX_PEER_MESSAGE_BYTES: usize = 9 << 20;
+
 /// A guardian's end of its links to all others. Nothing here blocks but [`PeerNetwork::changed`].
 pub trait PeerNetwork: Send {
     /// Sends a message, now or when the receiver can be reached. `epoch` is that of a consensus message.
@@ -33,6 +35,10 @@ pub trait PeerNetwork: Send {
 
     /// Tells the sender that its messages up to number `last` are written down and need not come again.
     fn acknowledge(&mut self, from: GuardianId, last: u64);
+
+    /// Forgets messages of this guardian that were sent for epochs before `epoch`: whoever lacks them gets what
+    /// these epochs decided. Messages without an epoch stay.
+    fn release(&mut self, epoch: u64);
 
     /// The lowest epoch of a message of this guardian that its receiver has not acknowledged.
     fn oldest_epoch(&self) -> Option<u64>;

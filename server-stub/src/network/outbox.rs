@@ -1,6 +1,6 @@
 //! The sender's end of a link: what the receiver has not acknowledged.
 
-use std::collections::{BTreeMap, VecDeque, btree_map::Entry};
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use bytes::Bytes;
 
@@ -20,13 +20,14 @@ impl Default for OutboxLimits {
     }
 }
 
-/// Messages on their way to one receiver, numbered from 0 without gaps.
+/// Messages on their way to one receiver, numbered from 0. Those that are dropped or released leave gaps.
 #[derive(Debug)]
 pub struct Outbox {
     limits: OutboxLimits,
-    /// The number of the first message kept.
-    first: u64,
-    messages: VecDeque<Kept>,
+    /// The number of the next message.
+    next: u64,
+    /// By number.
+    messages: BTreeMap<u64, Kept>,
     bytes: usize,
     /// How many of the messages kept are of each epoch.
     epochs: BTreeMap<u64, usize>,
@@ -42,7 +43,7 @@ struct Kept {
 impl Outbox {
     /// An empty outbox.
     pub fn new(limits: OutboxLimits) -> Self {
-        Self { limits, first: 0, messages: VecDeque::new(), bytes: 0, epochs: BTreeMap::new(), dropped: 0 }
+        Self { limits, next: 0, messages: BTreeMap::new(), bytes: 0, epochs: BTreeMap::new(), dropped: 0 }
     }
 
     /// Appends a message and returns its number. `epoch` is that of the consensus messages, none for others.
@@ -54,21 +55,35 @@ impl Outbox {
         if let Some(epoch) = epoch {
             *self.epochs.entry(epoch).or_default() += 1;
         }
-        self.messages.push_back(Kept { epoch, bytes });
+        let number = self.next;
+        self.next += 1;
+        self.messages.insert(number, Kept { epoch, bytes });
         while self.messages.len() > 1
             && (self.messages.len() > self.limits.messages || self.bytes > self.limits.bytes)
         {
             self.pop();
             self.dropped += 1;
         }
-        self.first + self.messages.len() as u64 - 1
+        number
     }
 
     /// Forgets all messages up to and including number `last`.
     pub fn acknowledge(&mut self, last: u64) {
-        while !self.messages.is_empty() && self.first <= last {
+        while self.messages.first_key_value().is_some_and(|(number, _)| *number <= last) {
             self.pop();
         }
+    }
+
+    /// Forgets the messages of epochs before `epoch`, which nobody needs any more, and keeps those of none.
+    pub fn release(&mut self, epoch: u64) {
+        if self.oldest_epoch().is_none_or(|oldest| oldest >= epoch) {
+            return;
+        }
+        let released = |kept: &Kept| kept.epoch.is_some_and(|of| of < epoch);
+        self.bytes -=
+            self.messages.values().filter(|kept| released(kept)).map(|kept| kept.bytes.len()).sum::<usize>();
+        self.messages.retain(|_, kept| !released(kept));
+        self.epochs = self.epochs.split_off(&epoch);
     }
 
     /// Forgets all messages; the numbers go on.
@@ -79,7 +94,7 @@ impl Outbox {
     }
 
     fn pop(&mut self) {
-        if let Some(kept) = self.messages.pop_front() {
+        if let Some((_, kept)) = self.messages.pop_first() {
             self.bytes -= kept.bytes.len();
             if let Some(Entry::Occupied(mut count)) = kept.epoch.map(|epoch| self.epochs.entry(epoch)) {
                 *count.get_mut() -= 1;
@@ -87,20 +102,17 @@ impl Outbox {
                     count.remove();
                 }
             }
-            self.first += 1;
         }
     }
 
-    /// The number of the first message that is not acknowledged, or of the next one to come.
+    /// The number of the first message that is kept, or of the next one to come.
     pub fn first(&self) -> u64 {
-        self.first
+        self.messages.first_key_value().map_or(self.next, |(number, _)| *number)
     }
 
     /// The first message whose number is at least `number`, with its number.
     pub fn get(&self, number: u64) -> Option<(u64, &Bytes)> {
-        let number = number.max(self.first);
-        let kept = self.messages.get(usize::try_from(number - self.first).ok()?)?;
-        Some((number, &kept.bytes))
+        self.messages.range(number..).next().map(|(number, kept)| (*number, &kept.bytes))
     }
 
     /// The lowest epoch of a message that is not acknowledged: records from it on are still needed.
@@ -152,6 +164,21 @@ mod tests {
         assert_eq!(outbox.push(Some(9), Bytes::new()), 4);
         outbox.clear();
         assert_eq!((outbox.first(), outbox.oldest_epoch(), outbox.get(0)), (5, None, None));
+    }
+
+    #[test]
+    fn releases_what_nobody_needs() {
+        let mut outbox = outbox(10, 1000);
+        for epoch in [Some(3), None, Some(5), Some(4)] {
+            outbox.push(epoch, Bytes::from_static(b"m"));
+        }
+        outbox.release(5);
+        assert_eq!((outbox.len(), outbox.bytes, outbox.oldest_epoch()), (2, 2, Some(5)));
+        assert_eq!((outbox.get(0).unwrap().0, outbox.get(2).unwrap().0), (1, 2));
+        assert_eq!(outbox.get(3), None);
+        outbox.release(9);
+        assert_eq!((outbox.len(), outbox.first()), (1, 1));
+        assert_eq!(outbox.push(Some(9), Bytes::new()), 4);
     }
 
     #[test]
