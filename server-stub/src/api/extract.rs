@@ -1,5 +1,7 @@
 //! Reading requests: every malformed one becomes a problem document.
 
+use std::time::Duration;
+
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
@@ -8,8 +10,12 @@ use axum::{
 };
 use rekindle_protocol::{bytes::Challenge, encoding::Canonical};
 use serde::{Deserialize, de::DeserializeOwned};
+use tokio::time::timeout;
 
 use super::problem::ApiError;
+
+/// How long a client may take to send a body.
+const BODY_TIME: Duration = Duration::from_secs(20);
 
 /// A body: canonical bytes, or JSON if its content type says so.
 pub struct Body<T>(pub T);
@@ -38,13 +44,13 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
 }
 
 async fn read<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
-    Bytes::from_request(request, state).await.map_err(|rejection: BytesRejection| {
-        match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
-            }
-            _ => ApiError::bad_request("the body was cut off"),
+    let read = timeout(BODY_TIME, Bytes::from_request(request, state)).await;
+    let read = read.map_err(|_| ApiError::too_slow())?;
+    read.map_err(|rejection: BytesRejection| match rejection.into_response().status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is too large")
         }
+        _ => ApiError::bad_request("the body was cut off"),
     })
 }
 

@@ -9,6 +9,8 @@ use std::{
 
 use lru::LruCache;
 
+use super::addresses::subscriber;
+
 /// Limits of the API. The defaults let a wallet recover at full speed and thousands of wallets idle.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -22,6 +24,8 @@ pub struct Limits {
     pub signing_requests: usize,
     /// How many of them are worked on at the same time, each on a thread.
     pub signing_threads: usize,
+    /// Bytes of answers that are held for clients to read them, of all clients.
+    pub answer_bytes: usize,
 }
 
 impl Default for Limits {
@@ -32,6 +36,7 @@ impl Default for Limits {
             long_polls: 2_000,
             signing_requests: 100,
             signing_threads: 2,
+            answer_bytes: 256 << 20,
         }
     }
 }
@@ -78,11 +83,7 @@ impl TokenBuckets {
     /// # Errors
     /// That time.
     pub fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        // Addresses of one IPv6 subscriber share a prefix of 64 bits.
-        let address = match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(v6) => IpAddr::V6((v6.to_bits() >> 64 << 64).into()),
-        };
+        let address = subscriber(address);
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.get_or_insert_mut(address, || Bucket { tokens: self.burst, at: now });
         let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;

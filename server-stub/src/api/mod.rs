@@ -12,16 +12,20 @@
 //! **Trust.** With `?challenge=` an answer that proves nothing by itself comes signed by the guardian
 //! ([`rekindle_protocol::api::Attested`]), and is then never cached.
 //!
-//! **Limits.** Every input has a size limit; each client address has a token bucket; long-polls and signing have
-//! limits for all clients together. Beyond them the answer is 429 with `Retry-After`. No input causes a 500.
+//! **Limits.** Every input has a size limit; each client address has a token bucket and so many connections;
+//! long-polls, signing and the memory of answers have limits for all clients together. Beyond them the answer is 429
+//! or 503 with `Retry-After`. A client that sends or reads too slowly is cut off. No input causes a 500.
 //!
 //! **Browsers.** Any origin may ask. Answers to plain `GET`s and to `POST`s without a content type need no
 //! preflight; a preflight is remembered for a day.
 
+mod addresses;
 mod answer;
+mod budget;
 mod extract;
 mod limits;
 mod middleware;
+mod patience;
 mod problem;
 mod ranges;
 mod routes;
@@ -48,6 +52,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::{ledger::ShareSigner, node::NodeHandle};
 use answer::Encoding;
+use budget::AnswerBudget;
 use extract::ChallengeText;
 use limits::TokenBuckets;
 use status::StatusCache;
@@ -55,9 +60,10 @@ use status::StatusCache;
 pub(crate) use extract::Json;
 pub use limits::Limits;
 pub use middleware::for_browsers;
+pub use patience::SlowestReader;
 pub use problem::ApiError;
 pub use routes::router;
-pub use serve::serve;
+pub use serve::{Server, serve};
 
 /// What the handlers share.
 pub(crate) struct Api {
@@ -70,6 +76,7 @@ pub(crate) struct Api {
     long_polls: Semaphore,
     signing_requests: Semaphore,
     signing_threads: Semaphore,
+    answers: AnswerBudget,
     status: Mutex<StatusCache>,
 }
 
@@ -83,6 +90,7 @@ impl Api {
             long_polls: Semaphore::new(limits.long_polls),
             signing_requests: Semaphore::new(limits.signing_requests),
             signing_threads: Semaphore::new(limits.signing_threads),
+            answers: AnswerBudget::new(limits.answer_bytes),
             status: Mutex::default(),
             urls,
             node,

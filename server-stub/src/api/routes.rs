@@ -1,6 +1,6 @@
 //! Which path is answered by what.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -13,9 +13,8 @@ use rekindle_protocol::{
     config::{ConfigError, UrlAnnouncement},
     transaction::MAX_TRANSACTION_BYTES,
 };
-use tower_http::timeout::RequestBodyTimeoutLayer;
 
-use super::{Api, Limits, middleware, ranges, sessions, shares, status, transactions};
+use super::{Api, Limits, budget, middleware, ranges, sessions, shares, status, transactions};
 use crate::node::NodeHandle;
 
 /// JSON writes a byte as two digits and adds names.
@@ -24,8 +23,6 @@ const MAX_JSON_TRANSACTION_BYTES: usize = 4 * MAX_TRANSACTION_BYTES;
 const MAX_SHARES_REQUEST_BYTES: usize = 64 << 10;
 /// A credit takes a few hundred bytes.
 const MAX_CREDIT_BYTES: usize = 4 << 10;
-/// How long a client may pause while it sends a body.
-const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Every endpoint. `{}` marks the variable part of a path.
 pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
@@ -54,7 +51,7 @@ pub fn router(node: NodeHandle, urls: Vec<UrlAnnouncement>, limits: &Limits) -> 
     let versioned = endpoints()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
-        .layer(RequestBodyTimeoutLayer::new(BODY_TIMEOUT))
+        .layer(from_fn_with_state(api.clone(), budget::bound_answers))
         .layer(from_fn_with_state(api.clone(), middleware::rate_limit))
         .with_state(api);
     Ok(middleware::for_browsers(versioned.route(paths::HEALTH, get(status::health))))

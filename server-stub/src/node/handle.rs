@@ -11,7 +11,7 @@ use rekindle_protocol::{
     transaction::{MAX_TRANSACTION_BYTES, Transaction},
 };
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::timeout,
 };
 
@@ -71,6 +71,9 @@ pub(super) struct Shared {
     pub machine: Arc<dyn StateMachine>,
     pub undecided: Undecided,
     pub progress: watch::Sender<Progress>,
+    /// Checks of submitted transactions that may compute at the same time: a flood must not take the processor from
+    /// the node.
+    pub checks: Semaphore,
 }
 
 /// A node as the rest of the process sees it. Cheap to clone. Calls that read the database block for
@@ -122,11 +125,9 @@ impl NodeHandle {
             TransactionStatus::Pending | TransactionStatus::Accepted { .. } => return Ok(txid),
             TransactionStatus::Unknown | TransactionStatus::Rejected(_) => {}
         }
-        let (count, bytes) = self.shared.undecided.load();
-        let settings = &self.shared.settings;
-        if count >= settings.pending_transactions || bytes + encoded.len() > settings.pending_bytes {
-            return Err(SubmitError::Busy);
-        }
+        let Settings { pending_transactions, pending_bytes, .. } = self.shared.settings;
+        let room = self.shared.undecided.reserve(encoded.len(), pending_transactions, pending_bytes);
+        let _room = room.ok_or(SubmitError::Busy)?;
         // A place in the queue before the expensive check, so that a flood costs no CPU.
         let place = self.submissions.try_reserve().map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => SubmitError::Busy,
@@ -146,6 +147,8 @@ impl NodeHandle {
 
     async fn check(&self, txid: TxId, transaction: Transaction) -> Result<Transaction, SubmitError> {
         let shared = self.shared.clone();
+        // Never closed.
+        let _turn = self.shared.checks.acquire().await.map_err(|_| SubmitError::Stopped)?;
         tokio::task::spawn_blocking(move || {
             let txn = shared.db.read()?;
             match shared.machine.check(&txn, &transaction).map_err(DbError::from)? {
@@ -199,6 +202,11 @@ impl NodeHandle {
             Ok((decided, status))
         })
         .await
+    }
+
+    /// How many transactions wait to be ordered.
+    pub fn pending_count(&self) -> usize {
+        self.shared.undecided.pending_count()
     }
 
     /// Number of the open session.

@@ -9,7 +9,7 @@ use std::{
 
 use rekindle_protocol::config::ClientConfig;
 use tokio::{
-    sync::{mpsc, oneshot, watch},
+    sync::{Semaphore, mpsc, oneshot, watch},
     time::sleep_until,
 };
 use tracing::error;
@@ -53,6 +53,7 @@ impl NodeSetup {
             machine: self.machine,
             undecided: Undecided::default(),
             progress: watch::Sender::new(Progress::default()),
+            checks: Semaphore::new(thread::available_parallelism().map_or(1, usize::from)),
         }))
     }
 }

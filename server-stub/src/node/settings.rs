@@ -36,7 +36,7 @@ impl Default for Settings {
             contribution_bytes: 256 << 10,
             session_time: Duration::from_millis(500),
             signature_retry: Duration::from_secs(1),
-            pending_transactions: 10_000,
+            pending_transactions: 1_000,
             pending_bytes: 32 << 20,
             log_epochs: 1_000,
         }

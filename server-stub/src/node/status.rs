@@ -27,10 +27,27 @@ const REMEMBERED_REJECTIONS: usize = 10_000;
 #[derive(Default)]
 pub(super) struct Undecided(Mutex<Inner>);
 
+/// Room for a transaction until it is pending or refused; dropping it gives it back.
+pub(super) struct Room<'a> {
+    undecided: &'a Undecided,
+    bytes: usize,
+}
+
+impl Drop for Room<'_> {
+    fn drop(&mut self) {
+        let inner = &mut *self.undecided.lock();
+        inner.reserved -= 1;
+        inner.reserved_bytes -= self.bytes;
+    }
+}
+
 #[derive(Default)]
 struct Inner {
     pending: HashSet<TxId>,
     pending_bytes: usize,
+    /// Submissions that are being checked or stored, and their bytes.
+    reserved: usize,
+    reserved_bytes: usize,
     rejected: HashMap<TxId, Rejection>,
     order: VecDeque<TxId>,
 }
@@ -49,10 +66,22 @@ impl Undecided {
         self.lock().rejected.get(txid).cloned()
     }
 
-    /// How many transactions wait, and their bytes.
-    pub fn load(&self) -> (usize, usize) {
-        let inner = self.lock();
-        (inner.pending.len(), inner.pending_bytes)
+    /// How many transactions wait to be ordered.
+    pub fn pending_count(&self) -> usize {
+        self.lock().pending.len()
+    }
+
+    /// Room for one more transaction of so many bytes, unless there are `transactions` or `limit` bytes already.
+    pub fn reserve(&self, bytes: usize, transactions: usize, limit: usize) -> Option<Room<'_>> {
+        let inner = &mut *self.lock();
+        let full = inner.pending.len() + inner.reserved >= transactions
+            || inner.pending_bytes + inner.reserved_bytes + bytes > limit;
+        if full {
+            return None;
+        }
+        inner.reserved += 1;
+        inner.reserved_bytes += bytes;
+        Some(Room { undecided: self, bytes })
     }
 
     pub fn set_pending(&self, txid: TxId, bytes: usize) {
@@ -106,8 +135,21 @@ mod tests {
         assert!(undecided.rejection(&txid(1)).is_some());
         undecided.set_pending(txid(1), 10);
         assert_eq!(undecided.rejection(&txid(1)), None);
-        assert_eq!(undecided.load(), (1, 10));
+        assert_eq!(undecided.pending_count(), 1);
         undecided.clear_pending(&txid(1), 10);
-        assert_eq!(undecided.load(), (0, 0));
+        assert_eq!(undecided.pending_count(), 0);
+    }
+
+    #[test]
+    fn what_is_being_checked_counts_as_waiting() {
+        let undecided = Undecided::default();
+        undecided.set_pending(TxId([1; 32]), 10);
+        let room = undecided.reserve(20, 2, 100);
+        assert!(room.is_some());
+        assert!(undecided.reserve(1, 2, 100).is_none(), "two of two");
+        assert!(undecided.reserve(71, 3, 100).is_none(), "101 bytes of 100");
+        assert!(undecided.reserve(70, 3, 100).is_some());
+        drop(room);
+        assert!(undecided.reserve(90, 2, 100).is_some());
     }
 }

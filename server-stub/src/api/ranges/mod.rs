@@ -38,7 +38,7 @@ use plan::{Kind, Plan, Planned};
 const DEFAULT_RANGE_BYTES: usize = 1 << 20;
 
 /// About how many bytes are read from the database at once.
-const CHUNK_BYTES: usize = 256 << 10;
+pub(super) const CHUNK_BYTES: usize = 128 << 10;
 
 /// Parameters of a range.
 #[derive(Debug, Deserialize)]

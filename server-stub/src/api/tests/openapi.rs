@@ -27,6 +27,7 @@ fn every_problem_code_is_described() {
         "bad_request",
         "not_found",
         "method_not_allowed",
+        "too_slow",
         "too_large",
         "unprocessable",
         "too_many_requests",

@@ -10,8 +10,8 @@ use tokio::{
     time::timeout,
 };
 
-use super::fixture::{Fixture, PATIENCE};
-use crate::api::{Limits, serve};
+use super::fixture::{BINARY, Fixture, PATIENCE};
+use crate::api::{Limits, Server, SlowestReader, serve};
 
 async fn request(stream: &mut TcpStream, path: &str) {
     let text = format!("GET {path} HTTP/1.1\r\nHost: guardian\r\nConnection: keep-alive\r\n\r\n");
@@ -93,4 +93,75 @@ async fn clients_are_told_apart_by_their_address() {
     assert_eq!(statuses, ["200", "429", "200"]);
     drop(stop);
     server.await.unwrap();
+}
+
+/// A guardian's server with limits of the test's own, and where it listens.
+async fn start(fixture: &Fixture, server: Server) -> (std::net::SocketAddr, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(server.serve(listener, fixture.router.clone(), async {
+        let _ = stopped.await;
+    }));
+    (address, stop)
+}
+
+#[tokio::test]
+async fn who_neither_sends_nor_reads_is_cut_off() {
+    let fixture = Fixture::with_history(&[2_000; 8], &Limits::default());
+    let server = Server {
+        header_time: Duration::from_millis(200),
+        slowest_reader: SlowestReader { bytes: u64::MAX, time: Duration::from_millis(200) },
+        ..Server::default()
+    };
+    let (address, _stop) = start(&fixture, server).await;
+    let mut half = TcpStream::connect(address).await.unwrap();
+    half.write_all(b"GET /health HT").await.unwrap();
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    for stream in [&mut half, &mut silent] {
+        let end = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await;
+        assert!(end.is_ok(), "the server hangs up");
+    }
+    // It asks for more and more and reads nothing: in the end it can't even ask any more.
+    let mut deaf = TcpStream::connect(address).await.unwrap();
+    let asking = async {
+        let text = format!("GET {}?max_bytes=16777216 HTTP/1.1\r\nHost: guardian\r\n\r\n", paths::SESSIONS);
+        while deaf.write_all(text.as_bytes()).await.is_ok() {}
+    };
+    timeout(PATIENCE, asking).await.expect("the server hangs up");
+}
+
+#[tokio::test]
+async fn one_address_has_so_many_connections() {
+    let fixture = Fixture::new();
+    let (address, _stop) = start(&fixture, Server { connections_per_address: 2, ..Server::default() }).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    for stream in [&mut first, &mut second] {
+        request(stream, paths::HEALTH).await;
+        assert!(read_until(stream, "ok\n").await.ends_with("ok\n"));
+    }
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert_eq!(read_until(&mut third, "never").await, "", "hung up on");
+    drop(first);
+    let served = async {
+        loop {
+            let mut again = TcpStream::connect(address).await.unwrap();
+            let text = format!("GET {} HTTP/1.1\r\nHost: guardian\r\n\r\n", paths::HEALTH);
+            if again.write_all(text.as_bytes()).await.is_ok()
+                && read_until(&mut again, "ok\n").await.ends_with("ok\n")
+            {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, served).await.expect("the place is free again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_never_ends_is_given_up() {
+    let fixture = Fixture::new();
+    let never = axum::body::Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
+    let answer = fixture.post(paths::TRANSACTIONS, BINARY, never).await;
+    assert_eq!(answer.problem(408).code, "too_slow");
 }
