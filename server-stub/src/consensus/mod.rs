@@ -49,6 +49,7 @@ use bytes::Bytes;
 pub use admission::Admission;
 pub use badger::{Badger, MAX_FUTURE_EPOCHS, MAX_MESSAGE_BYTES};
 pub use durable::Durable;
+pub(crate) use keys::max_faulty;
 pub use keys::{ConsensusKeys, KeyError, SecretScalar};
 pub use wal::{MemoryLog, Record, WriteAheadLog};
 

@@ -1,9 +1,13 @@
 //! Links between guardians of one process.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tracing::error;
 
 use super::{Outbox, OutboxLimits, PeerNetwork};
 use crate::consensus::GuardianId;
@@ -33,6 +37,8 @@ struct Link {
 pub struct HubEnd {
     hub: Hub,
     own: GuardianId,
+    /// Who is not listened to and not sent to.
+    banned: BTreeSet<GuardianId>,
 }
 
 impl Hub {
@@ -57,7 +63,7 @@ impl Hub {
         for from in links.iter_mut() {
             from[row].next = from[row].outbox.first();
         }
-        Some(HubEnd { hub: self.clone(), own })
+        Some(HubEnd { hub: self.clone(), own, banned: BTreeSet::new() })
     }
 
     fn links(&self) -> MutexGuard<'_, Vec<Vec<Link>>> {
@@ -81,7 +87,7 @@ impl Drop for HubEnd {
 
 impl PeerNetwork for HubEnd {
     fn send(&mut self, to: GuardianId, epoch: Option<u64>, message: Bytes) {
-        if to == self.own || to >= self.hub.0.guardians {
+        if to == self.own || to >= self.hub.0.guardians || self.banned.contains(&to) {
             return;
         }
         self.hub.links()[usize::from(self.own)][usize::from(to)].outbox.push(epoch, message);
@@ -89,6 +95,9 @@ impl PeerNetwork for HubEnd {
     }
 
     fn next(&mut self, from: GuardianId) -> Option<(u64, Bytes)> {
+        if self.banned.contains(&from) {
+            return None;
+        }
         let mut links = self.hub.links();
         let link = links.get_mut(usize::from(from))?.get_mut(usize::from(self.own))?;
         let (number, message) = link.outbox.get(link.next)?;
@@ -113,6 +122,15 @@ impl PeerNetwork for HubEnd {
         self.hub.links()[usize::from(self.own)].iter().filter_map(|link| link.outbox.oldest_epoch()).min()
     }
 
+    fn ban(&mut self, peer: GuardianId, reason: &str, evidence: &Bytes) {
+        let mut links = self.hub.links();
+        let Some(link) = links[usize::from(self.own)].get_mut(usize::from(peer)) else { return };
+        link.outbox.clear();
+        if self.banned.insert(peer) {
+            error!(peer, bytes = evidence.len(), "banned until restart: it sent {reason}");
+        }
+    }
+
     async fn changed(&mut self) {
         self.hub.0.wakers[usize::from(self.own)].notified().await;
     }
@@ -121,31 +139,21 @@ impl PeerNetwork for HubEnd {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::network::conformance::{Guardians, conforms};
 
     fn message(text: &'static str) -> Bytes {
         Bytes::from_static(text.as_bytes())
     }
 
-    #[test]
-    fn a_receiver_that_restarts_gets_again_what_it_has_not_acknowledged() {
-        let hub = Hub::new(4, OutboxLimits::default());
-        let mut sender = hub.connect(0).unwrap();
-        let mut receiver = hub.connect(1).unwrap();
-        for text in ["a", "b", "c"] {
-            sender.send(1, Some(0), message(text));
+    impl Guardians for Hub {
+        type End = HubEnd;
+
+        async fn start(&mut self, id: GuardianId) -> HubEnd {
+            self.connect(id).unwrap()
         }
-        assert_eq!(receiver.next(0), Some((0, message("a"))));
-        assert_eq!(receiver.next(0), Some((1, message("b"))));
-        receiver.acknowledge(0, 0);
-        drop(receiver);
-        sender.send(1, Some(1), message("d"));
-        let mut receiver = hub.connect(1).unwrap();
-        let got: Vec<_> = std::iter::from_fn(|| receiver.next(0)).collect();
-        assert_eq!(got, [(1, message("b")), (2, message("c")), (3, message("d"))]);
-        assert_eq!(sender.oldest_epoch(), Some(0));
-        receiver.acknowledge(0, 2);
-        assert_eq!(sender.oldest_epoch(), Some(1));
     }
+
+    conforms!(Hub::new(4, OutboxLimits::default()));
 
     #[test]
     fn a_sender_that_stops_loses_what_it_had_not_delivered_but_no_number() {

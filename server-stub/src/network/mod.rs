@@ -6,11 +6,14 @@
 //! starts again gets everything that it has not acknowledged once more, in order. What a sender that stopped
 //! had not delivered, it makes again from its write-ahead log (see [`crate::consensus`]), under new numbers.
 //!
-//! [`PeerNetwork`] is a guardian's end of its links. [`Hub`] connects guardians of one process; connections between
-//! machines keep the same promises behind the same trait.
+//! [`PeerNetwork`] is a guardian's end of its links. [`Hub`] connects guardians of one process, [`tcp`] guardians
+//! anywhere; one suite of tests (`conformance`) holds both to the same promises.
 
+#[cfg(test)]
+mod conformance;
 mod in_process;
 mod outbox;
+pub mod tcp;
 
 use std::future::Future;
 
@@ -42,6 +45,9 @@ pub trait PeerNetwork: Send {
 
     /// The lowest epoch of a message of this guardian that its receiver has not acknowledged.
     fn oldest_epoch(&self) -> Option<u64>;
+
+    /// Cuts a peer off until this guardian restarts, and logs the evidence: it sent what no correct guardian sends.
+    fn ban(&mut self, peer: GuardianId, reason: &str, evidence: &Bytes);
 
     /// Waits until there may be something new to take.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;

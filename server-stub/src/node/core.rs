@@ -20,7 +20,7 @@ use super::{
     state::NodeState,
 };
 use crate::{
-    consensus::{Badger, Batch, Consensus, Durable, Effects, Fault, FaultKind, GuardianId},
+    consensus::{Badger, Batch, Consensus, Durable, Effects, Fault, GuardianId},
     db::{self, DbError, DbLog},
     network::PeerNetwork,
 };
@@ -172,7 +172,10 @@ impl<N: PeerNetwork> Core<N> {
                         None => break,
                     },
                     Some(PeerMessage::Signing(message)) => self.on_signing(peer, message)?,
-                    None => report(&Fault { culprit: peer, kind: FaultKind::Malformed("unknown message") }),
+                    None => {
+                        let evidence = messages.front().map(|(_, bytes)| bytes.clone()).unwrap_or_default();
+                        self.network.ban(peer, "a message that does not decode", &evidence);
+                    }
                 }
                 done = messages.pop_front().map(|(number, _)| number);
             }
