@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use bls12_381::{G1Affine, G2Prepared, Gt, multi_miller_loop};
+use bls12_381::{G1Affine, Scalar};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use threshold_crypto::{
-    Fr, FrRepr, PublicKeySet, SecretKeyShare, Signature, SignatureShare, ff::PrimeField, poly::Poly,
+    Fr, PublicKeySet, Signature, SignatureShare,
+    ff::{Field, PrimeField},
+    poly::Poly,
 };
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{BlsError, Message, check_g2};
+use super::{BlsError, Message, check_g2, curve};
 use crate::{
     bytes::{G1Bytes, G2Bytes},
     encoding,
@@ -37,15 +39,8 @@ impl PublicKey {
     }
 
     /// Whether `signature` is this key's on `message`: two pairings. Bytes that are no point are not valid.
-    ///
-    /// The pairings share one Miller loop and one final exponentiation: `e(key, message) · e(-g1, signature)` is one.
     pub fn verify(&self, message: &Message, signature: &G2Bytes) -> bool {
-        let Ok(signature) = check_g2(signature) else { return false };
-        let terms = [
-            (&self.0, &G2Prepared::from(message.0)),
-            (&-G1Affine::generator(), &G2Prepared::from(signature)),
-        ];
-        multi_miller_loop(&terms).final_exponentiation() == Gt::identity()
+        check_g2(signature).is_ok_and(|signature| curve::is_signature(&self.0, &message.0, &signature))
     }
 }
 
@@ -117,20 +112,19 @@ pub fn combine(threshold: usize, shares: &BTreeMap<u16, G2Bytes>) -> Result<G2By
 
 /// One guardian's secret share of a threshold key. Erased when dropped; it has no `Debug`.
 #[derive(Clone)]
-pub struct SecretShare {
-    bytes: Zeroizing<[u8; 32]>,
-    key: SecretKeyShare,
-}
+pub struct SecretShare(Zeroizing<[u8; 32]>);
 
 impl SecretShare {
     fn new(mut scalar: Fr) -> Self {
         let mut limbs = scalar.into_repr().0;
+        scalar = Fr::zero();
+        core::hint::black_box(&scalar);
         let mut bytes = Zeroizing::new([0; 32]);
         for (limb, chunk) in limbs.iter().zip(bytes.rchunks_exact_mut(8)) {
             chunk.copy_from_slice(&limb.to_be_bytes());
         }
         limbs.zeroize();
-        Self { bytes, key: SecretKeyShare::from_mut(&mut scalar) }
+        Self(bytes)
     }
 
     /// The share with this scalar, 32 bytes, big endian.
@@ -138,29 +132,28 @@ impl SecretShare {
     /// # Errors
     /// [`BlsError::NotAScalar`] for zero and for numbers not below the order of the group.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, BlsError> {
-        let mut limbs = [0; 4];
-        for (limb, chunk) in limbs.iter_mut().zip(bytes.rchunks_exact(8)) {
-            *limb = chunk.iter().fold(0, |limb, byte| limb << 8 | u64::from(*byte));
+        let mut reversed = Zeroizing::new(*bytes);
+        reversed.reverse();
+        match Option::<Scalar>::from(Scalar::from_bytes(&reversed)) {
+            Some(scalar) if scalar != Scalar::zero() => Ok(Self(Zeroizing::new(*bytes))),
+            _ => Err(BlsError::NotAScalar),
         }
-        let scalar = Fr::from_repr(FrRepr(limbs)).map_err(|_| BlsError::NotAScalar)?;
-        let nonzero = limbs != [0; 4];
-        limbs.zeroize();
-        if nonzero { Ok(Self::new(scalar)) } else { Err(BlsError::NotAScalar) }
     }
 
     /// The scalar, 32 bytes, big endian: for storage and for other libraries' keys only.
     pub fn to_bytes(&self) -> &Zeroizing<[u8; 32]> {
-        &self.bytes
+        &self.0
     }
 
     /// The key that this share's signatures verify under.
     pub fn public_key(&self) -> G1Bytes {
-        G1Bytes(self.key.public_key_share().to_bytes())
+        G1Bytes(curve::multiply_g1_generator(&self.0).to_compressed())
     }
 
-    /// Signs a point. A [`Message`] is never the identity, which would make the share a public constant.
+    /// Signs a point, in constant time. A [`Message`] is never the identity, which would make the share a public
+    /// constant.
     pub fn sign(&self, message: &Message) -> G2Bytes {
-        G2Bytes(self.key.sign_g2(message.to_threshold_crypto()).to_bytes())
+        G2Bytes(curve::multiply_g2(&message.0, &self.0).to_compressed())
     }
 }
 

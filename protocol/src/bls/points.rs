@@ -1,15 +1,8 @@
 //! Points: hashing to them and checking them.
 
-use bls12_381::{
-    G2Affine, G2Projective,
-    hash_to_curve::{ExpandMsgXmd, HashToCurve},
-};
-use sha2::Sha256;
-use threshold_crypto::{
-    group::EncodedPoint,
-    pairing::bls12_381::{G2Affine as TcG2Affine, G2Uncompressed},
-};
+use bls12_381::G2Affine;
 
+use super::curve;
 use crate::bytes::G2Bytes;
 
 /// Why bytes were refused as a point, or points as a signature.
@@ -36,7 +29,7 @@ pub struct Message(pub(super) G2Affine);
 impl Message {
     /// Hashes `message` to G2 by RFC 9380 under the domain separation tag `dst`.
     pub fn hash(message: &[u8], dst: &[u8]) -> Self {
-        Self(<G2Projective as HashToCurve<ExpandMsgXmd<Sha256>>>::hash_to_curve([message], dst).into())
+        Self(curve::hash_to_g2(message, dst))
     }
 
     /// A point that arrives as bytes, such as a blinded message.
@@ -51,13 +44,6 @@ impl Message {
     pub fn to_bytes(&self) -> G2Bytes {
         G2Bytes(self.0.to_compressed())
     }
-
-    /// The same point as `threshold_crypto` holds it.
-    pub(super) fn to_threshold_crypto(self) -> TcG2Affine {
-        let mut encoded = G2Uncompressed::empty();
-        encoded.as_mut().copy_from_slice(&self.0.to_uncompressed());
-        encoded.into_affine_unchecked().expect("the encoding comes from a checked point")
-    }
 }
 
 /// Decodes a G2 point, refusing the identity and points outside the subgroup.
@@ -65,8 +51,7 @@ impl Message {
 /// # Errors
 /// [`BlsError::NotAPoint`].
 pub fn check_g2(bytes: &G2Bytes) -> Result<G2Affine, BlsError> {
-    let point = Option::<G2Affine>::from(G2Affine::from_compressed(&bytes.0)).ok_or(BlsError::NotAPoint)?;
-    if bool::from(point.is_identity()) { Err(BlsError::NotAPoint) } else { Ok(point) }
+    curve::decode_g2(bytes).ok_or(BlsError::NotAPoint)
 }
 
 #[cfg(test)]
@@ -93,13 +78,5 @@ mod tests {
         for bytes in [identity, [0; 96], [0xff; 96]] {
             assert_eq!(check_g2(&G2Bytes(bytes)), Err(BlsError::NotAPoint));
         }
-    }
-
-    #[test]
-    fn both_libraries_hold_the_same_point() {
-        let message = Message::hash(b"m", super::super::NOTE_DST);
-        let other = message.to_threshold_crypto();
-        use threshold_crypto::group::CurveAffine;
-        assert_eq!(other.into_compressed().as_ref(), message.to_bytes().0);
     }
 }

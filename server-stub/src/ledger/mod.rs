@@ -13,7 +13,7 @@
 //!
 //! A verdict depends on the transaction, the config and the tables, never on time, order of arrival or memory,
 //! so all guardians accept the same. Curve arithmetic is the expensive part (a note costs two pairings, about
-//! 4 ms) and the only part that is remembered: the ids of transactions whose signatures and points are known
+//! a millisecond) and the only part that is remembered: the ids of transactions whose signatures and points are known
 //! to be good. An id covers every byte of a transaction, so the memory only saves work. [`Ledger::check`]
 //! judges without writing, at submission and before a batch is applied, and fills that memory outside the
 //! database's only write transaction.

@@ -58,7 +58,11 @@ impl GuardianKeys {
             mint: self.mint.iter().map(|share| SecretScalar(**share.to_bytes())).collect(),
             identity: SecretScalar(*self.identity.to_bytes()),
         };
-        Zeroizing::new(rekindle_protocol::encoding::Canonical::to_bytes(&stored))
+        // Room for everything, so that nothing secret stays behind in memory that was outgrown.
+        let room = 256 + 48 * stored.consensus.coefficients.len() + 32 * stored.mint.len();
+        let mut bytes = Zeroizing::new(Vec::with_capacity(room));
+        borsh::to_writer(&mut *bytes, &stored).expect("memory can be written to and lengths are small");
+        bytes
     }
 
     /// Reads stored keys.
