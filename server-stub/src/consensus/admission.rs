@@ -10,7 +10,8 @@ pub enum Admission {
         /// The epoch it belongs to.
         epoch: u64,
     },
-    /// Of an epoch too far ahead: leave it unacknowledged and try again when this guardian has caught up.
+    /// Of an epoch too far ahead: acknowledge and forget it. A correct peer sends it when this guardian has come
+    /// near enough.
     Later,
     /// Of an epoch that is over: acknowledge and forget it.
     Stale,

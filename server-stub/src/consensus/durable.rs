@@ -26,16 +26,6 @@ struct Seen {
     counts: BTreeMap<GuardianId, usize>,
 }
 
-/// What became of a group of messages.
-#[derive(Debug)]
-pub struct Delivered {
-    /// What they caused.
-    pub effects: Effects,
-    /// For each entry of the group, how many of its messages are done with and may be acknowledged; the one after
-    /// is too early.
-    pub taken: Vec<usize>,
-}
-
 impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
     /// Replays the log into a fresh engine, which must begin with the first epoch that was not released.
     ///
@@ -88,26 +78,21 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
         Ok(effects)
     }
 
-    /// Logs and handles messages of several peers, each one's in the order in which they arrived and up to the
-    /// first that is too early. One durable write covers the whole group.
+    /// Logs and handles messages of several peers, each one's in the order in which they arrived. One durable write
+    /// covers the whole group. Messages of epochs too far ahead are dropped: correct peers do not send any.
     ///
     /// # Errors
     /// If the log can't be written; then none was handled.
-    pub fn deliver(&mut self, group: &[(GuardianId, Vec<Bytes>)]) -> Result<Delivered, L::Error> {
+    pub fn deliver(&mut self, group: &[(GuardianId, Vec<Bytes>)]) -> Result<Effects, L::Error> {
         let mut records = Vec::new();
         let mut effects = Effects::default();
-        let mut taken = Vec::with_capacity(group.len());
         for (from, messages) in group {
-            let too_early = messages.iter().position(|message| {
+            for message in messages {
                 match self.admit(*from, message) {
-                    Ok(Some(record)) => records.push(record),
-                    Ok(None) => {}
-                    Err(Refusal::TooEarly) => return true,
-                    Err(Refusal::Fault(kind)) => effects.faults.push(Fault { culprit: *from, kind }),
+                    Ok(record) => records.extend(record),
+                    Err(kind) => effects.faults.push(Fault { culprit: *from, kind }),
                 }
-                false
-            });
-            taken.push(too_early.unwrap_or(messages.len()));
+            }
         }
         if !records.is_empty() {
             self.log.append(&records)?;
@@ -116,20 +101,19 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
             effects.extend(self.handle(record));
         }
         self.forget_old_epochs();
-        Ok(Delivered { effects, taken })
+        Ok(effects)
     }
 
     /// The record to log for a message, if it is news.
-    fn admit(&mut self, from: GuardianId, message: &[u8]) -> Result<Option<Record>, Refusal> {
+    fn admit(&mut self, from: GuardianId, message: &[u8]) -> Result<Option<Record>, FaultKind> {
         match self.consensus.admit(from, message) {
             Admission::Now { epoch } => match self.remember(epoch, from, message) {
                 Memory::New => Ok(Some(Record::Message { epoch, from, bytes: message.to_vec() })),
                 Memory::Known => Ok(None),
-                Memory::Full => Err(Refusal::Fault(FaultKind::Flood)),
+                Memory::Full => Err(FaultKind::Flood),
             },
-            Admission::Stale => Ok(None),
-            Admission::Later => Err(Refusal::TooEarly),
-            Admission::Refuse(kind) => Err(Refusal::Fault(kind)),
+            Admission::Stale | Admission::Later => Ok(None),
+            Admission::Refuse(kind) => Err(kind),
         }
     }
 
@@ -164,12 +148,6 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
     fn forget_old_epochs(&mut self) {
         self.seen = self.seen.split_off(&self.consensus.epoch());
     }
-}
-
-/// Why a message is not handled.
-enum Refusal {
-    TooEarly,
-    Fault(FaultKind),
 }
 
 /// Whether a message was received before.

@@ -23,9 +23,18 @@
 //! a peer has not acknowledged them; the receiver drops what it has logged before. An acknowledgement to a peer
 //! is sent only after the durable write, so what is acknowledged is never asked for again.
 //!
-//! The log is released epoch by epoch: an epoch's records may go when its batch is applied *and* every peer
-//! has acknowledged every message of that epoch (see [`crate::network::Outbox::oldest_epoch`]). Epochs are
-//! independent of each other in the engine, so a replay may begin with any epoch.
+//! # Guardians that are behind
+//!
+//! Every guardian signs the hash of every batch that it outputs. f+1 such signatures are a certificate
+//! ([`Certificates`]): at least one correct guardian vouches for the batch, so whoever sees it may take the batch
+//! for its own and skip the engine past the epoch. A certificate for epoch c says more: somebody correct finished
+//! c by its own run, for which f+1 correct guardians proposed in c, each of them after it had stored the batches
+//! of all epochs before. So nobody needs this guardian's messages for an epoch before c again; the log is
+//! released up to c, however many peers are away. Epochs are independent of each other in the engine, so a
+//! replay may begin with any epoch.
+//!
+//! Messages of epochs that a peer can't handle yet are not sent to it (`node::links`), and one that comes
+//! nevertheless is dropped: nothing waits at the receiver.
 //!
 //! # Faults
 //!
@@ -35,6 +44,7 @@
 
 mod admission;
 mod badger;
+mod certificates;
 mod durable;
 mod keys;
 mod wal;
@@ -44,10 +54,16 @@ mod simulation;
 
 use std::collections::BTreeMap;
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
+use rekindle_protocol::{
+    bytes::{FederationId, Hash},
+    encoding::Canonical,
+};
 
 pub use admission::Admission;
 pub use badger::{Badger, MAX_FUTURE_EPOCHS, MAX_MESSAGE_BYTES};
+pub use certificates::{BatchSignature, Certificate, Certificates, CertifiedBatch, Settled};
 pub use durable::Durable;
 pub(crate) use keys::max_faulty;
 pub use keys::{ConsensusKeys, KeyError, SecretScalar};
@@ -89,12 +105,21 @@ pub struct Outgoing {
 }
 
 /// The agreed output of an epoch, the same at every correct guardian.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Batch {
     /// Its epoch. Every epoch has exactly one batch.
     pub epoch: u64,
     /// What each guardian contributed, at least n - f of them unless one proposed bytes that do not decode.
     pub contributions: BTreeMap<GuardianId, Vec<u8>>,
+}
+
+impl Batch {
+    /// What guardians sign of it.
+    pub fn hash(&self, federation: &FederationId) -> Hash {
+        let mut hasher = blake3::Hasher::new_derive_key("rekindle 2026-11 batch");
+        hasher.update(&federation.0).update(&self.to_bytes());
+        Hash(*hasher.finalize().as_bytes())
+    }
 }
 
 /// Something that a guardian did wrong.
@@ -121,6 +146,20 @@ pub enum FaultKind {
     /// A signature on another session than correct guardians closed.
     #[error("a signature on another header of session {0}")]
     OtherHeader(u64),
+    /// A signature on another batch than correct guardians agreed on.
+    #[error("a signature on another batch of epoch {0}")]
+    OtherBatch(u64),
+    /// Served history that is forged, broken or cut short.
+    #[error("wrong history from session {session} on: {reason}")]
+    WrongHistory {
+        /// The first session asked for.
+        session: u64,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A served batch without enough valid signatures on it, or another one than was asked for.
+    #[error("a batch of epoch {0} that nobody vouches for")]
+    WrongBatch(u64),
     /// Reported by the engine. Delays and restarts of honest guardians cause these too.
     #[error("engine: {0}")]
     Engine(String),
@@ -129,7 +168,12 @@ pub enum FaultKind {
 impl FaultKind {
     /// Whether only a faulty guardian can have caused it.
     pub fn is_proof(&self) -> bool {
-        matches!(self, Self::Malformed(_) | Self::InvalidShare | Self::OtherHeader(_))
+        !matches!(self, Self::Engine(_) | Self::Flood)
+    }
+
+    /// Whether it shows that nothing its culprit says can be made use of.
+    pub fn is_garbage(&self) -> bool {
+        matches!(self, Self::Malformed(_))
     }
 }
 

@@ -250,17 +250,17 @@ impl Simulation {
             && self.crashes < 30
             && self.rng.gen_ratio(1, self.scenario.crash_one_in);
         let Some(running) = &mut self.guardian(to).running else { return };
-        let delivered = running.engine.deliver(&[(from, vec![bytes])]).unwrap();
-        if delivered.taken[0] == 0 {
+        if running.engine.consensus().admit(from, &bytes) == Admission::Later {
             // Too early: it comes again later, and so does everything after it.
             return self.again(from, to, number);
         }
+        let effects = running.engine.deliver(&[(from, vec![bytes])]).unwrap();
         self.expected.insert((from, to), number + 1);
         if crash {
             // The worst moment: the message is in the log, nothing that it caused has left.
             return self.crash(to);
         }
-        self.perform(to, delivered.effects);
+        self.perform(to, effects);
         let runs = self.runs(from, to);
         let time = self.now + self.rng.gen_range(1..50);
         self.schedule(time, Event::Acknowledged { from, to, runs, last: number });

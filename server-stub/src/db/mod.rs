@@ -7,6 +7,7 @@
 //!
 //! Small records are packed: `redb` spends at least a page on a commit, and little on bytes within a page.
 
+mod batches;
 mod forged;
 mod log;
 mod sessions;
@@ -18,10 +19,11 @@ use std::path::Path;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 use rekindle_protocol::bytes::FederationId;
 
+pub(crate) use batches::{read_batches, release_batches, store_batch, store_certificate};
 pub(crate) use forged::{adopt, store_signed};
 pub use log::DbLog;
 pub(crate) use sessions::{
-    ClosedSession, append_items, close_session, closed_sessions, is_accepted, read_signature,
+    ClosedSession, append_items, close_session, closed_sessions, is_accepted, last_epoch, read_signature,
     record_accepted, sign_session, take_open_items,
 };
 pub use sessions::{

@@ -184,6 +184,13 @@ pub(crate) fn read_signature(
         .map_err(|_| DbError::Damaged("signed session"))
 }
 
+/// The last epoch of a signed session.
+pub(crate) fn last_epoch(txn: &WriteTransaction, index: u64) -> Result<Option<u64>, DbError> {
+    let table = txn.open_table(RECOVERY)?;
+    let Some(record) = table.get(index)? else { return Ok(None) };
+    Ok(Some(recovery_entries(record.value())?.0.last_epoch))
+}
+
 /// Moves a closed session into signed history. Does nothing if it is there already.
 pub(crate) fn sign_session(txn: &WriteTransaction, index: u64, signature: &G2Bytes) -> Result<(), DbError> {
     let Some(closed) = txn

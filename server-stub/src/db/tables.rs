@@ -28,6 +28,11 @@ pub const RECOVERY: TableDefinition<u64, &[u8]> = TableDefinition::new("recovery
 /// Accepted transactions -> the session that holds them.
 pub const ACCEPTED: TableDefinition<&[u8; 32], u64> = TableDefinition::new("accepted");
 
+/// Epoch -> encoded batch, for every epoch whose session is not signed.
+pub const BATCHES: TableDefinition<u64, &[u8]> = TableDefinition::new("batches");
+/// Epoch -> signatures of f+1 guardians on its batch, where they are known.
+pub const CERTIFICATES: TableDefinition<u64, &[u8]> = TableDefinition::new("certificates");
+
 /// Creates all tables, so that readers never meet a missing one.
 pub fn create_tables(txn: &WriteTransaction) -> Result<(), DbError> {
     txn.open_table(LOG)?;
@@ -38,5 +43,7 @@ pub fn create_tables(txn: &WriteTransaction) -> Result<(), DbError> {
     txn.open_table(SESSIONS)?;
     txn.open_table(RECOVERY)?;
     txn.open_table(ACCEPTED)?;
+    txn.open_table(BATCHES)?;
+    txn.open_table(CERTIFICATES)?;
     Ok(())
 }

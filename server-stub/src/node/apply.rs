@@ -11,7 +11,11 @@ use rekindle_protocol::{
     transaction::Transaction,
 };
 
-use super::{Contribution, Settings, StateMachine, session::OpenSession, state::NodeState};
+use super::{
+    Contribution, Settings, StateMachine,
+    session::{OpenSession, Quorum},
+    state::{NodeState, Upgrade},
+};
 use crate::{
     consensus::{Batch, Fault, FaultKind},
     db::{self, ClosedSession, DbError},
@@ -36,7 +40,7 @@ pub(super) struct Rules<'a> {
     pub federation: &'a FederationId,
     pub machine: &'a dyn StateMachine,
     pub settings: &'a Settings,
-    pub max_faulty: usize,
+    pub quorum: Quorum,
 }
 
 impl Rules<'_> {
@@ -70,13 +74,16 @@ impl Rules<'_> {
             if let Some(session) = contribution.close_vote {
                 applied.state.open.vote(*guardian, session);
             }
+            if let Some(version) = contribution.upgrade {
+                applied.state.open.signal(*guardian, version);
+            }
             for transaction in contribution.transactions {
                 self.judge(txn, transaction, &mut decided, &mut items, &mut applied)?;
             }
         }
         applied.state.next_epoch = batch.epoch + 1;
         db::append_items(txn, batch.epoch, &items)?;
-        if applied.state.open.closes(batch.epoch, self.max_faulty, self.settings) {
+        if applied.state.open.closes(batch.epoch, self.quorum, self.settings) {
             applied.closed = Some(self.close(txn, &mut applied.state, batch.epoch)?);
         }
         Ok(applied)
@@ -123,6 +130,9 @@ impl Rules<'_> {
         let time = state.session_time();
         let header = content.header(self.federation, state.previous.as_ref(), last_epoch, time);
         db::close_session(txn, &ClosedSession { header, items: content.items })?;
+        let upgrade = state.open.upgrade(self.quorum.least(), self.settings.rules_version);
+        state.upgrade = upgrade.map(|version| Upgrade { version, session: header.index });
+        state.forget_times();
         state.open = OpenSession::new(header.index + 1, last_epoch + 1);
         state.previous = Some(header);
         Ok(header)

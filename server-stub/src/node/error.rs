@@ -32,6 +32,45 @@ pub enum NodeError {
         /// Hash of the header computed here.
         own: Hash,
     },
+    /// Signed history can't be executed here.
+    #[error(
+        "FORK: the federation signed session {session}, which this guardian can't execute: {reason}. It stops so \
+         as not to serve wrong history. Its software or database differs from the other guardians'."
+    )]
+    Diverged {
+        /// Which session.
+        session: u64,
+        /// What is wrong.
+        reason: String,
+    },
+    /// f+1 guardians signed another batch than this guardian's engine gave.
+    #[error(
+        "FORK: guardians signed another batch of epoch {epoch} ({signed}) than this guardian has. It stops so as \
+         not to serve wrong history."
+    )]
+    OtherBatch {
+        /// Which epoch.
+        epoch: u64,
+        /// Hash of the batch that was signed.
+        signed: Hash,
+    },
+    /// The federation has decided to go on with newer software.
+    #[error(
+        "UPGRADE: the federation has finished session {session} and goes on with version {version} of its rules. \
+         Start the software that has it."
+    )]
+    UpgradeRequired {
+        /// The version of the rules.
+        version: u32,
+        /// The last session under the old ones.
+        session: u64,
+    },
+    /// f+1 guardians run newer software.
+    #[error("OUTDATED: the federation runs version {version} of its rules. Start the software that has it.")]
+    Outdated {
+        /// The version of the rules.
+        version: u32,
+    },
     /// The thread could not be started.
     #[error("the guardian's thread could not be started: {0}")]
     Thread(std::io::Error),

@@ -52,6 +52,19 @@ pub enum SessionState {
     Complete(Vec<u8>),
 }
 
+/// What the node is asked to do.
+pub(super) enum Request {
+    /// Have a transaction ordered.
+    Submit(Submission),
+    /// Tell the federation that the operator is ready for newer rules.
+    Signal {
+        /// Their version.
+        version: u32,
+        /// Answered when it is durably noted.
+        done: oneshot::Sender<()>,
+    },
+}
+
 /// A submission on its way to the node.
 pub(super) struct Submission {
     pub txid: TxId,
@@ -81,7 +94,7 @@ pub(super) struct Shared {
 #[derive(Clone)]
 pub struct NodeHandle {
     pub(super) shared: Arc<Shared>,
-    pub(super) submissions: mpsc::Sender<Submission>,
+    pub(super) requests: mpsc::Sender<Request>,
 }
 
 impl NodeHandle {
@@ -129,20 +142,37 @@ impl NodeHandle {
         let room = self.shared.undecided.reserve(encoded.len(), pending_transactions, pending_bytes);
         let _room = room.ok_or(SubmitError::Busy)?;
         // A place in the queue before the expensive check, so that a flood costs no CPU.
-        let place = self.submissions.try_reserve().map_err(|error| match error {
+        let place = self.requests.try_reserve().map_err(|error| match error {
             mpsc::error::TrySendError::Full(()) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(()) => SubmitError::Stopped,
         })?;
         let transaction = self.check(txid, transaction).await?;
         let (done, answer) = oneshot::channel();
-        place.send(Submission { txid, transaction, done });
+        place.send(Request::Submit(Submission { txid, transaction, done }));
         // A node that stopped during the check never reads what was sent to the place reserved before.
         tokio::select! {
             biased;
             answer = answer => answer.map_err(|_| SubmitError::Stopped)??,
-            () = self.submissions.closed() => return Err(SubmitError::Stopped),
+            () = self.requests.closed() => return Err(SubmitError::Stopped),
         }
         Ok(txid)
+    }
+
+    /// Tells the federation, for good, that this guardian's operator is ready to go on with version `version` of the
+    /// rules. When n - f guardians have, all of them finish the same session and stop with
+    /// [`super::NodeError::UpgradeRequired`]; software of that version goes on. When this returns, the signal
+    /// survives a restart. A version that is not above the one signalled before, or not above the software's own,
+    /// changes nothing.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`] or [`SubmitError::Stopped`].
+    pub async fn signal_upgrade(&self, version: u32) -> Result<(), SubmitError> {
+        let (done, answer) = oneshot::channel();
+        self.requests.try_send(Request::Signal { version, done }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
+            mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
+        })?;
+        answer.await.map_err(|_| SubmitError::Stopped)
     }
 
     async fn check(&self, txid: TxId, transaction: Transaction) -> Result<Transaction, SubmitError> {

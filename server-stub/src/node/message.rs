@@ -8,6 +8,8 @@ use rekindle_protocol::{
     session::SessionHeader,
 };
 
+use crate::consensus::{BatchSignature, CertifiedBatch};
+
 /// A message on a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum PeerMessage {
@@ -15,6 +17,8 @@ pub(super) enum PeerMessage {
     Consensus(Bytes),
     /// About the signature of a session.
     Signing(SigningMessage),
+    /// About what guardians lack.
+    CatchUp(CatchUpMessage),
 }
 
 /// A message about the signature of a session.
@@ -43,8 +47,63 @@ pub(super) enum SigningMessage {
     },
 }
 
+/// A message about what the sender has or lacks.
+#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) enum CatchUpMessage {
+    /// How far the sender is: told when it starts, when asked, when it went on by what others sent, and when it is
+    /// stuck.
+    Status {
+        /// How far.
+        status: PeerStatus,
+        /// Whether the receiver is to answer with its own.
+        ask: bool,
+    },
+    /// The sender has this batch.
+    Signed(BatchSignature),
+    /// The sender lacks the batches from this epoch on.
+    BatchRequest {
+        /// The sender's epoch.
+        from: u64,
+    },
+    /// The answer: batches without gaps from the epoch asked for.
+    Batches(Vec<CertifiedBatch>),
+    /// The sender lacks sessions.
+    HistoryRequest {
+        /// The first.
+        from: u64,
+        /// How many at most.
+        count: u64,
+    },
+    /// The answer: encoded signed sessions without gaps, as many as fit; none if the sender does not have the first.
+    History {
+        /// The first session asked for.
+        from: u64,
+        /// Encodings of [`rekindle_protocol::session::SignedSession`].
+        sessions: Vec<Vec<u8>>,
+    },
+}
+
+impl CatchUpMessage {
+    /// Whether the answer is large.
+    pub fn is_request(&self) -> bool {
+        matches!(self, Self::BatchRequest { .. } | Self::HistoryRequest { .. })
+    }
+}
+
+/// How far a guardian is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct PeerStatus {
+    /// The version of the rules that it runs.
+    pub version: u32,
+    /// The epoch of its next batch.
+    pub epoch: u64,
+    /// How many signed sessions it serves, without gaps.
+    pub signed: u64,
+}
+
 const CONSENSUS: u8 = 0;
 const SIGNING: u8 = 1;
+const CATCH_UP: u8 = 2;
 
 impl PeerMessage {
     /// The encoding: one byte for the kind, then the message.
@@ -52,6 +111,7 @@ impl PeerMessage {
         let (kind, body) = match self {
             Self::Consensus(bytes) => (CONSENSUS, bytes.clone()),
             Self::Signing(message) => (SIGNING, Bytes::from(message.to_bytes())),
+            Self::CatchUp(message) => (CATCH_UP, Bytes::from(message.to_bytes())),
         };
         let mut bytes = BytesMut::with_capacity(1 + body.len());
         bytes.put_u8(kind);
@@ -64,6 +124,7 @@ impl PeerMessage {
         match *bytes.first()? {
             CONSENSUS => Some(Self::Consensus(bytes.slice(1..))),
             SIGNING => SigningMessage::from_bytes(&bytes[1..]).ok().map(Self::Signing),
+            CATCH_UP => CatchUpMessage::from_bytes(&bytes[1..]).ok().map(Self::CatchUp),
             _ => None,
         }
     }
@@ -83,10 +144,23 @@ mod tests {
                 header: Hash([1; 32]),
                 share: G2Bytes([2; 96]),
             }),
+            PeerMessage::CatchUp(CatchUpMessage::History { from: 3, sessions: vec![vec![1, 2], vec![]] }),
+            PeerMessage::CatchUp(CatchUpMessage::Status {
+                status: PeerStatus { version: 1, epoch: 2, signed: 3 },
+                ask: true,
+            }),
         ] {
             assert_eq!(PeerMessage::decode(&message.encode()), Some(message));
         }
-        for garbage in [&b""[..], b"\x02", b"\x01", b"\x01\x01\x00", b"\x01\x09"] {
+        for garbage in [
+            &b""[..],
+            b"\x03",
+            b"\x02\x09",
+            b"\x02\x03\xff\xff\xff\xff",
+            b"\x01",
+            b"\x01\x01\x00",
+            b"\x01\x09",
+        ] {
             assert_eq!(PeerMessage::decode(&Bytes::from_static(garbage)), None);
         }
     }

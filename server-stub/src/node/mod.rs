@@ -19,13 +19,21 @@
 //! **Sessions** close by rules that every guardian evaluates alike (`session`), and are then signed outside
 //! consensus (`signing`): shares are deterministic, travel over the peer network, and are asked for again until
 //! f+1 valid ones make the signature. Ordering never waits for it.
+//!
+//! **Guardians that were away** get batches with certificates and signed sessions from their peers (`catch_up`), and
+//! take part again when they are near enough for the engine (`links`).
+//!
+//! **Upgrades**: operators signal a version of the rules; the session in which n - f guardians have signalled is the
+//! last one under the old rules, and every guardian stops after it.
 
 mod apply;
+mod catch_up;
 mod contribution;
 mod core;
 mod error;
 mod handle;
 mod keys;
+mod links;
 mod machine;
 mod message;
 mod pending;
@@ -49,6 +57,6 @@ pub use handle::{NodeHandle, SessionState, SubmitError};
 pub use keys::GuardianKeys;
 pub use machine::StateMachine;
 pub use run::{NodeSetup, RunningNode, start};
-pub use settings::Settings;
+pub use settings::{RULES_VERSION, Settings};
 pub(crate) use state::resume_after;
 pub use status::Progress;

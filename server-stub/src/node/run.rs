@@ -7,6 +7,7 @@ use std::{
     time::{Instant, SystemTime, UNIX_EPOCH},
 };
 
+use rand::{SeedableRng, rngs::StdRng};
 use rekindle_protocol::config::ClientConfig;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
@@ -16,13 +17,13 @@ use tracing::error;
 
 use super::{
     Core, GuardianKeys, NodeError, NodeHandle, Progress, Settings, StateMachine, Time,
-    handle::{Shared, Submission},
+    handle::{Request, Shared},
     status::Undecided,
 };
 use crate::{consensus::GuardianId, db::Db, network::PeerNetwork};
 
-/// How many submissions wait for the node before a wallet is told to come back.
-const SUBMISSIONS: usize = 1_024;
+/// How many requests wait for the node before a wallet is told to come back.
+const REQUESTS: usize = 1_024;
 
 /// What a node is made of.
 pub struct NodeSetup {
@@ -104,10 +105,10 @@ pub fn start<N: PeerNetwork + 'static>(
 ) -> Result<RunningNode, NodeError> {
     let shared = setup.share(path)?;
     let clock = Clock(Instant::now());
-    let core = Core::open(shared.clone(), network, clock.now())?;
+    let core = Core::open(shared.clone(), network, StdRng::from_entropy(), clock.now())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(NodeError::Thread)?;
-    let (submissions, received) = mpsc::channel(SUBMISSIONS);
+    let (requests, received) = mpsc::channel(REQUESTS);
     let (stop, stopped) = oneshot::channel();
     let (report, ended) = oneshot::channel();
     thread::Builder::new()
@@ -121,23 +122,23 @@ pub fn start<N: PeerNetwork + 'static>(
             let _ = report.send(result);
         })
         .map_err(NodeError::Thread)?;
-    Ok(RunningNode { handle: NodeHandle { shared, submissions }, stop: Some(stop), ended: Some(ended) })
+    Ok(RunningNode { handle: NodeHandle { shared, requests }, stop: Some(stop), ended: Some(ended) })
 }
 
 async fn drive<N: PeerNetwork>(
     mut core: Core<N>,
-    mut received: mpsc::Receiver<Submission>,
+    mut received: mpsc::Receiver<Request>,
     mut stopped: oneshot::Receiver<()>,
     clock: Clock,
 ) -> Result<(), NodeError> {
-    let mut submissions = Vec::new();
+    let mut requests = Vec::new();
     loop {
-        while submissions.len() < SUBMISSIONS
-            && let Ok(submission) = received.try_recv()
+        while requests.len() < REQUESTS
+            && let Ok(request) = received.try_recv()
         {
-            submissions.push(submission);
+            requests.push(request);
         }
-        let more = core.step(std::mem::take(&mut submissions), clock.now())?;
+        let more = core.step(std::mem::take(&mut requests), clock.now())?;
         // Signalled or dropped: either way nobody wants the node any more.
         if !matches!(stopped.try_recv(), Err(oneshot::error::TryRecvError::Empty)) {
             return Ok(());
@@ -154,7 +155,7 @@ async fn drive<N: PeerNetwork>(
                     None => std::future::pending().await,
                 }
             } => {}
-            submission = received.recv(), if !received.is_closed() => submissions.extend(submission),
+            request = received.recv(), if !received.is_closed() => requests.extend(request),
             _ = &mut stopped => return Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! The open session, and when it closes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::session::{MAX_SESSION_BYTES, MAX_SESSION_ITEMS};
@@ -10,6 +10,22 @@ use crate::consensus::GuardianId;
 
 /// What a signed session takes besides its items, generously.
 const ENVELOPE_BYTES: usize = 1_024;
+
+/// How many guardians there are, and how many of them may be faulty.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quorum {
+    /// n.
+    pub guardians: u16,
+    /// f.
+    pub max_faulty: usize,
+}
+
+impl Quorum {
+    /// n - f: as many as contribute to each batch.
+    pub fn least(&self) -> usize {
+        usize::from(self.guardians) - self.max_faulty
+    }
+}
 
 /// The session that takes up items. Every guardian has the same after the same batches.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
@@ -24,12 +40,27 @@ pub(super) struct OpenSession {
     pub bytes: u64,
     /// Who has voted to close it.
     pub votes: BTreeSet<GuardianId>,
+    /// The newest version of the rules that guardians have signalled in it.
+    pub signals: BTreeMap<GuardianId, u32>,
 }
 
 impl OpenSession {
     /// An empty session that begins with `first_epoch`.
     pub fn new(index: u64, first_epoch: u64) -> Self {
-        Self { index, first_epoch, items: 0, bytes: 0, votes: BTreeSet::new() }
+        Self { index, first_epoch, items: 0, bytes: 0, votes: BTreeSet::new(), signals: BTreeMap::new() }
+    }
+
+    /// Notes that a guardian is ready for a version of the rules.
+    pub fn signal(&mut self, guardian: GuardianId, version: u32) {
+        let newest = self.signals.entry(guardian).or_default();
+        *newest = version.max(*newest);
+    }
+
+    /// The newest version that `threshold` guardians are ready for, if it is above `current`.
+    pub fn upgrade(&self, threshold: usize, current: u32) -> Option<u32> {
+        let mut signals: Vec<u32> = self.signals.values().copied().collect();
+        signals.sort_unstable_by(|a, b| b.cmp(a));
+        signals.get(threshold.checked_sub(1)?).copied().filter(|version| *version > current)
     }
 
     /// Counts a vote. One for another session came too late, or from a guardian that lies, and counts for nothing.
@@ -52,10 +83,11 @@ impl OpenSession {
     }
 
     /// Whether the session ends with the batch of `epoch`, which has been counted.
-    pub fn closes(&self, epoch: u64, max_faulty: usize, settings: &Settings) -> bool {
+    pub fn closes(&self, epoch: u64, quorum: Quorum, settings: &Settings) -> bool {
         self.items >= settings.session_items as u64
             || self.bytes >= settings.session_bytes as u64
-            || self.votes.len() > max_faulty
+            || self.votes.len() > quorum.max_faulty
+            || self.upgrade(quorum.least(), settings.rules_version).is_some()
             || epoch + 1 - self.first_epoch >= settings.session_epochs
     }
 }
@@ -67,7 +99,7 @@ mod tests {
     fn closes(change: impl Fn(&mut OpenSession), epoch: u64) -> bool {
         let mut session = OpenSession::new(5, 100);
         change(&mut session);
-        session.closes(epoch, 1, &Settings::default())
+        session.closes(epoch, Quorum { guardians: 4, max_faulty: 1 }, &Settings::default())
     }
 
     #[test]
@@ -98,6 +130,26 @@ mod tests {
             },
             100
         ));
+    }
+
+    #[test]
+    fn closes_when_enough_guardians_are_ready_for_newer_rules() {
+        let current = Settings::default().rules_version;
+        let signal = |versions: [u32; 4]| {
+            move |session: &mut OpenSession| {
+                (0..)
+                    .zip(versions)
+                    .for_each(|(guardian, version)| session.signal(guardian, current + version));
+            }
+        };
+        assert!(!closes(signal([1, 1, 0, 0]), 100));
+        assert!(!closes(signal([0; 4]), 100));
+        assert!(closes(signal([1, 0, 2, 3]), 100));
+        let mut session = OpenSession::new(0, 0);
+        signal([2, 1, 2, 3])(&mut session);
+        assert_eq!(session.upgrade(3, current), Some(current + 2));
+        session.signal(0, current);
+        assert_eq!(session.upgrade(3, current), Some(current + 2), "nobody takes back a signal");
     }
 
     #[test]

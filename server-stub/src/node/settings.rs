@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use rekindle_protocol::session::{MAX_SESSION_BYTES, MAX_SESSION_EPOCHS, MAX_SESSION_ITEMS};
 
+/// The version of the rules that this software follows. Whoever changes what guardians must do alike raises it;
+/// the federation changes over when n - f guardians have signalled the new one.
+pub const RULES_VERSION: u32 = 1;
+
 /// Limits and times. Those that decide what history looks like must be the same for all guardians.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
@@ -23,8 +27,13 @@ pub struct Settings {
     pub pending_transactions: usize,
     /// Most bytes of transactions that wait to be ordered.
     pub pending_bytes: usize,
-    /// How many epochs of the write-ahead log are kept for peers that do not acknowledge.
-    pub log_epochs: u64,
+    /// How long a guardian stays behind its peers, or stuck in an epoch, before it asks for what it lacks, and
+    /// waits for an answer.
+    pub catch_up_patience: Duration,
+    /// The version of the rules by which history is made. Same for all.
+    pub rules_version: u32,
+    /// How long a guardian that has finished the last session before an upgrade goes on answering its peers.
+    pub upgrade_linger: Duration,
 }
 
 impl Default for Settings {
@@ -38,7 +47,9 @@ impl Default for Settings {
             signature_retry: Duration::from_secs(1),
             pending_transactions: 1_000,
             pending_bytes: 32 << 20,
-            log_epochs: 1_000,
+            catch_up_patience: Duration::from_millis(500),
+            rules_version: RULES_VERSION,
+            upgrade_linger: Duration::from_secs(3),
         }
     }
 }

@@ -112,9 +112,10 @@ impl Signing {
         self.unsigned.first_key_value().map(|(index, _)| *index)
     }
 
-    /// Sets the number of the open session where nothing has closed yet.
+    /// Sets the number of the open session: the ones before it are closed here or came signed.
     pub fn set_next(&mut self, next: u64) {
         self.next = next;
+        self.early = self.early.split_off(&(next, 0));
     }
 
     /// A session is closed: signs it, sends the share, and counts those that came early. `now` is in milliseconds.

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rekindle_protocol::{
     api::TransactionStatus,
@@ -15,7 +15,7 @@ use rekindle_protocol::{
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    handle::{NodeHandle, SessionState, Shared, Submission},
+    handle::{NodeHandle, Request, SessionState, Shared, Submission},
     message::{PeerMessage, SigningMessage},
     testing::{TestMachine, deal, spend},
     *,
@@ -32,6 +32,8 @@ struct Federation {
     dir: tempfile::TempDir,
     settings: Settings,
     nodes: Vec<Option<Node>>,
+    /// Which guardians ended by themselves, and what they said.
+    stopped: Vec<(GuardianId, String)>,
     now: u64,
     rng: ChaCha8Rng,
 }
@@ -39,7 +41,7 @@ struct Federation {
 struct Node {
     core: Core<HubEnd>,
     handle: NodeHandle,
-    received: mpsc::Receiver<Submission>,
+    received: mpsc::Receiver<Request>,
 }
 
 impl Federation {
@@ -50,6 +52,7 @@ impl Federation {
             dir: tempfile::tempdir().unwrap(),
             settings,
             nodes: (0..guardians).map(|_| None).collect(),
+            stopped: Vec::new(),
             now: 1_000_000,
             rng: ChaCha8Rng::seed_from_u64(seed),
         };
@@ -80,9 +83,15 @@ impl Federation {
 
     fn start(&mut self, id: GuardianId) {
         let shared = self.shared(id);
-        let core = Core::open(shared.clone(), self.hub.connect(id).unwrap(), self.time()).unwrap();
-        let (submissions, received) = mpsc::channel(100);
-        let handle = NodeHandle { shared, submissions };
+        let core = Core::open(
+            shared.clone(),
+            self.hub.connect(id).unwrap(),
+            StdRng::seed_from_u64(self.rng.r#gen()),
+            self.time(),
+        )
+        .unwrap();
+        let (requests, received) = mpsc::channel(100);
+        let handle = NodeHandle { shared, requests };
         self.nodes[usize::from(id)] = Some(Node { core, handle, received });
     }
 
@@ -100,7 +109,7 @@ impl Federation {
         let (done, mut answer) = oneshot::channel();
         let time = self.time();
         let node = self.nodes[usize::from(id)].as_mut().unwrap();
-        node.core.step(vec![Submission { txid, transaction, done }], time).unwrap();
+        node.core.step(vec![Request::Submit(Submission { txid, transaction, done })], time).unwrap();
         answer.try_recv().unwrap().unwrap();
         txid
     }
@@ -108,14 +117,25 @@ impl Federation {
     /// Steps one running node that the seed chooses.
     fn step(&mut self) {
         let running: Vec<_> = (0..self.nodes.len()).filter(|id| self.nodes[*id].is_some()).collect();
-        let id = *running.choose(&mut self.rng).unwrap();
+        let Some(id) = running.choose(&mut self.rng).copied() else { return };
         let time = self.time();
         let node = self.nodes[id].as_mut().unwrap();
         let mut submissions = Vec::new();
         while let Ok(submission) = node.received.try_recv() {
             submissions.push(submission);
         }
-        node.core.step(submissions, time).unwrap();
+        if let Err(error) = node.core.step(submissions, time) {
+            self.stopped.push((u16::try_from(id).unwrap(), error.to_string()));
+            self.nodes[id] = None;
+        }
+    }
+
+    fn signal(&mut self, id: GuardianId, version: u32) {
+        let (done, mut answer) = oneshot::channel();
+        let time = self.time();
+        let node = self.nodes[usize::from(id)].as_mut().unwrap();
+        node.core.step(vec![Request::Signal { version, done }], time).unwrap();
+        answer.try_recv().unwrap();
     }
 
     /// Steps nodes while time passes until `done`.
@@ -258,6 +278,57 @@ fn a_stopped_guardian_holds_up_nobody_and_catches_up() {
     assert_eq!(federation.history().len(), 3);
     let last = federation.submit(2, spend(50, 0));
     federation.run_until("accepted", |federation| federation.all_accepted(&[last]));
+}
+
+#[test]
+fn a_guardian_with_an_empty_database_comes_back() {
+    let mut federation = Federation::new(4, settings(), 12);
+    let mut txids = Vec::new();
+    for round in 0..6 {
+        txids.push(federation.submit(0, spend(round, 0)));
+        federation.run_until("signed", |federation| federation.all_signed(u64::from(round) + 1));
+    }
+    federation.stop(2);
+    std::fs::remove_file(federation.path(2)).unwrap();
+    federation.start(2);
+    federation.run_until("caught up", |federation| federation.all_signed(6));
+    assert!(federation.all_accepted(&txids), "what was accepted is known again");
+    assert_eq!(federation.history().len(), 6);
+    // It takes part again: one more guardian may be away now.
+    federation.stop(3);
+    let last = federation.submit(2, spend(50, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[last]));
+}
+
+#[test]
+fn an_upgrade_stops_all_after_the_same_session() {
+    let mut federation = Federation::new(4, settings(), 13);
+    let version = RULES_VERSION + 1;
+    federation.submit(0, spend(0, 0));
+    federation.run_until("signed", |federation| federation.all_signed(1));
+    federation.signal(0, version);
+    federation.signal(1, version);
+    for _ in 0..2_000 {
+        federation.step();
+        federation.now += 1;
+    }
+    assert_eq!(federation.stopped, [], "two of four are not enough");
+    // A signal outlives a restart.
+    federation.stop(0);
+    federation.start(0);
+    federation.signal(3, version);
+    federation.run_until("stopped", |federation| federation.stopped.len() == 4);
+    let expected = NodeError::UpgradeRequired { version, session: 1 }.to_string();
+    assert!(federation.stopped.iter().all(|(_, error)| *error == expected), "{:?}", federation.stopped);
+    federation.stopped.clear();
+    federation.start(0);
+    federation.run_until("stopped", |federation| federation.stopped.len() == 1);
+    assert_eq!(federation.stopped, [(0, expected)], "the old software does not go on");
+    federation.settings.rules_version = version;
+    (0..4).for_each(|id| federation.start(id));
+    let txid = federation.submit(2, spend(1, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[txid]));
+    assert!(federation.history().len() >= 2);
 }
 
 #[test]
@@ -405,8 +476,8 @@ async fn a_submission_ends_when_the_node_stops_during_its_check() {
         machine: gate.clone(),
     };
     let shared = setup.share(&dir.path().join("db")).unwrap();
-    let (submissions, received) = mpsc::channel(100);
-    let handle = NodeHandle { shared, submissions };
+    let (requests, received) = mpsc::channel(100);
+    let handle = NodeHandle { shared, requests };
     let submitting = tokio::spawn(async move { handle.submit(spend(1, 0)).await });
     gate.0.wait();
     drop(received);

@@ -14,12 +14,27 @@ pub(super) struct NodeState {
     pub next_epoch: u64,
     /// The first epoch whose messages a peer may still need.
     pub log_floor: u64,
-    /// For each guardian the latest time that it contributed, milliseconds since 1970; 0 before the first.
+    /// For each guardian the latest time that it contributed to the open session, milliseconds since 1970; 0 before
+    /// the first. Nothing of it outlasts the session, so that whoever takes a signed session from others goes on
+    /// from the same state.
     pub latest_times: Vec<u64>,
     /// The session that takes up items.
     pub open: OpenSession,
     /// The header of the session before it.
     pub previous: Option<SessionHeader>,
+    /// What the federation decided to upgrade to.
+    pub upgrade: Option<Upgrade>,
+    /// The version that this guardian's operator has signalled.
+    pub signal: Option<u32>,
+}
+
+/// The federation's decision to go on with other rules after a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub(super) struct Upgrade {
+    /// The version of the rules to go on with.
+    pub version: u32,
+    /// The last session under the rules before.
+    pub session: u64,
 }
 
 impl NodeState {
@@ -31,7 +46,14 @@ impl NodeState {
             latest_times: vec![0; usize::from(guardians)],
             open: OpenSession::new(0, 0),
             previous: None,
+            upgrade: None,
+            signal: None,
         }
+    }
+
+    /// Begins a session without times.
+    pub fn forget_times(&mut self) {
+        self.latest_times.fill(0);
     }
 
     /// The stored state, if a batch was applied before.
@@ -46,8 +68,8 @@ impl NodeState {
     }
 
     /// The time of a session that closes now: the median of what the guardians contributed last, never before the
-    /// session before it. With at most f liars among the at least 2f+1 guardians that were heard it lies between
-    /// honest clocks.
+    /// session before it. With at most f liars among the at least 2f+1 guardians of whom each batch has a
+    /// contribution it lies between honest clocks.
     pub fn session_time(&self) -> u64 {
         let mut heard: Vec<u64> = self.latest_times.iter().copied().filter(|time| *time > 0).collect();
         heard.sort_unstable();

@@ -1,11 +1,13 @@
 //! What the rest of the process sees of a running node.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     sync::Mutex,
 };
 
 use rekindle_protocol::{api::Rejection, bytes::TxId};
+
+use crate::consensus::GuardianId;
 
 /// How far a node is. Watch it through [`super::NodeHandle::progress`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,16 @@ pub struct Progress {
     pub epoch: u64,
     /// For each guardian the last epoch with a contribution of its, if any since the start.
     pub latest_contributions: Vec<Option<u64>>,
+    /// For each guardian the epoch that it is known to have reached since the start; this one's own is not kept.
+    pub peer_epochs: Vec<Option<u64>>,
+    /// For each guardian the newest proof that it misbehaves, in words, since the start.
+    pub accused: BTreeMap<GuardianId, String>,
+    /// Guardians that are not listened to until the next start, because they sent what does not decode.
+    pub banned: BTreeSet<GuardianId>,
+    /// Whether this guardian gets from others what it missed.
+    pub catching_up: bool,
+    /// The version of the rules that its operator has signalled.
+    pub upgrade_signal: Option<u32>,
 }
 
 /// How many rejections are remembered for their submitters.

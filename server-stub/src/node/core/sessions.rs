@@ -1,0 +1,152 @@
+//! Sessions on their way to a signature, and those that came signed.
+
+use redb::WriteTransaction;
+use tracing::{debug, info};
+
+use super::{Core, Time};
+use crate::{
+    consensus::{CertifiedBatch, Fault, FaultKind, GuardianId},
+    db::{self, DbError, DbLog},
+    network::PeerNetwork,
+    node::{
+        NodeError,
+        catch_up::{Replayed, VerifiedSession, read_history, replay},
+        message::PeerMessage,
+        signing::SigningEffects,
+    },
+};
+
+impl<N: PeerNetwork> Core<N> {
+    pub(super) fn perform_signing(&mut self, effects: SigningEffects) -> Result<(), NodeError> {
+        for (to, message) in effects.messages {
+            self.tell(to, None, &PeerMessage::Signing(message));
+        }
+        self.blame_all(&effects.faults);
+        if effects.signed.is_empty() {
+            return Ok(());
+        }
+        let txn = self.shared.db.write()?;
+        for (session, signature) in &effects.signed {
+            db::sign_session(&txn, *session, signature)?;
+            debug!(session, "session signed");
+        }
+        self.release_batches(&txn, self.state.open.first_epoch)?;
+        txn.commit().map_err(DbError::from)?;
+        self.publish_progress();
+        Ok(())
+    }
+
+    /// Deletes batches of sessions that are signed, with all before them; `open` is the first epoch of the open one.
+    fn release_batches(&self, txn: &WriteTransaction, open: u64) -> Result<(), DbError> {
+        let first = match self.signing.first_unsigned() {
+            None => open,
+            Some(0) => 0,
+            Some(unsigned) => db::last_epoch(txn, unsigned - 1)?.map_or(0, |last| last.saturating_add(1)),
+        };
+        db::release_batches(txn, first)
+    }
+
+    /// Batches that a peer was asked for. Each is applied if f+1 guardians have signed it.
+    pub(super) fn on_batches(
+        &mut self,
+        from: GuardianId,
+        batches: Vec<CertifiedBatch>,
+        now: Time,
+    ) -> Result<(), NodeError> {
+        if !self.catch_up.on_answer(from) {
+            return Ok(());
+        }
+        let before = self.state.next_epoch;
+        for CertifiedBatch { batch, signatures } in batches {
+            let epoch = batch.epoch;
+            if epoch < self.state.next_epoch {
+                continue;
+            }
+            if epoch > self.state.next_epoch || self.state.upgrade.is_some() {
+                break;
+            }
+            let hash = batch.hash(&self.shared.federation);
+            let Some(certificate) = self.certificates.prove(epoch, hash, &signatures) else {
+                if signatures.len() > self.quorum.max_faulty {
+                    self.catch_up.refuse(from);
+                    self.blame_all(&[Fault { culprit: from, kind: FaultKind::WrongBatch(epoch) }]);
+                }
+                break;
+            };
+            self.apply(&batch, Some(certificate), now)?;
+        }
+        if self.state.next_epoch == before {
+            self.catch_up.on_nothing(from, now.monotonic);
+        } else {
+            debug!(guardian = from, before, now = self.state.next_epoch, "took batches");
+            self.come_back();
+        }
+        Ok(())
+    }
+
+    /// Sessions that a peer was asked for. They are verified before they count for anything and executed when all
+    /// before them are.
+    pub(super) fn on_history(
+        &mut self,
+        from: GuardianId,
+        first: u64,
+        sessions: Vec<Vec<u8>>,
+        now: Time,
+    ) -> Result<(), NodeError> {
+        let Some(count) = self.catch_up.download.take_request(from, first) else { return Ok(()) };
+        let key = self.shared.config.session_key()?;
+        match read_history(&self.shared.federation, &key, first, count, sessions) {
+            Ok(piece) => self.catch_up.download.insert(first, piece),
+            Err(kind) => {
+                self.catch_up.refuse(from);
+                self.blame_all(&[Fault { culprit: from, kind }]);
+            }
+        }
+        let before = self.state.open.index;
+        while let Some(piece) = self.catch_up.download.take(self.state.open.index) {
+            self.replay(piece, now)?;
+        }
+        if self.state.open.index > before {
+            info!(sessions = self.state.open.index, "took history from peers");
+            self.come_back();
+        }
+        Ok(())
+    }
+
+    /// Executes verified sessions: everything they change is one database transaction.
+    fn replay(&mut self, piece: Vec<VerifiedSession>, now: Time) -> Result<(), NodeError> {
+        let shared = self.shared.clone();
+        let txn = shared.db.write()?;
+        let Replayed { mut state, accepted } =
+            replay(&txn, &shared.federation, &*shared.machine, &self.state, piece)?;
+        let rows = self.pending.delete(&txn, accepted.iter())?;
+        state.log_floor = state.next_epoch;
+        let released = self.engine.log().released_by(state.log_floor);
+        DbLog::release(&txn, &released)?;
+        self.release_batches(&txn, state.open.first_epoch)?;
+        state.store(&txn)?;
+        txn.commit().map_err(DbError::from)?;
+
+        self.engine.log_mut().forget(&released);
+        self.state = state;
+        self.forget_pending(&rows);
+        self.signing.set_next(self.state.open.index);
+        self.skip(now)
+    }
+
+    /// Leaves epochs whose outcome came from others behind.
+    pub(super) fn skip(&mut self, now: Time) -> Result<(), NodeError> {
+        let epoch = self.state.next_epoch;
+        self.certificates.advance(epoch);
+        self.links.release(epoch);
+        let effects = self.engine.skip_to(epoch);
+        self.perform(effects, now)
+    }
+
+    /// Tells everybody how far others have brought this guardian, and that it wants to be heard.
+    fn come_back(&mut self) {
+        self.returned = Some(self.state.next_epoch);
+        self.tell_status(None, false);
+        self.publish_progress();
+    }
+}
