@@ -43,8 +43,20 @@ pub mod paths {
     pub const TRANSACTIONS: &str = "/v1/transactions";
     /// Issuers' credits.
     pub const ISSUER_CREDITS: &str = "/v1/issuer/credits";
+    /// What was burned toward an issuer; `?from=A&wait=SECONDS`, with the issuer's signature.
+    pub const ISSUER_WITHDRAWALS: &str = "/v1/issuer/withdrawals";
+    /// Guardians' announcements of their URLs.
+    pub const ANNOUNCEMENTS: &str = "/v1/announcements";
+    /// What the federation owes, for its operators.
+    pub const ADMIN_AUDIT: &str = "/v1/admin/audit";
+    /// The guardian's sealed config and secrets, for its operator.
+    pub const ADMIN_BACKUP: &str = "/v1/admin/backup";
+    /// Has the guardian announce another URL.
+    pub const ADMIN_URL: &str = "/v1/admin/url";
     /// Liveness.
     pub const HEALTH: &str = "/health";
+    /// For Prometheus.
+    pub const METRICS: &str = "/metrics";
 
     /// One session; `?wait=SECONDS` waits until it is complete.
     pub fn session(index: u64) -> String {
@@ -208,6 +220,25 @@ pub struct Status {
     /// For each guardian the last epoch with a contribution of its, if any since the start.
     #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
     pub latest_contributions: Vec<Option<u64>>,
+    /// For each guardian how it is connected to this one.
+    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
+    pub connections: Vec<Connection>,
+}
+
+/// How a guardian is connected to the one that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Connection {
+    /// It is the one that answers.
+    Own,
+    /// Messages flow.
+    Connected,
+    /// It is dialled, or waited for.
+    Disconnected,
+    /// It sent what no correct guardian sends, and is not listened to until this guardian restarts.
+    Banned,
+    /// In the same process, where nothing can be disconnected.
+    Local,
 }
 
 /// An error as RFC 9457 describes it, `application/problem+json`.

@@ -38,6 +38,8 @@ pub enum Context {
     Answer,
     /// A guardian's announcement of its URL.
     UrlAnnouncement,
+    /// An issuer's request for its withdrawals.
+    IssuerRequest,
     /// The root secret of a seed.
     SeedRoot,
     /// A wallet's secret within one federation.
@@ -64,6 +66,7 @@ impl Context {
             Self::SpentNonce => "rekindle 2026-11 spent nonce",
             Self::Answer => "rekindle 2026-11 guardian answer",
             Self::UrlAnnouncement => "rekindle 2026-11 url announcement",
+            Self::IssuerRequest => "rekindle 2026-11 issuer request",
             Self::SeedRoot => "rekindle 2026-11 seed root",
             Self::WalletSecret => "rekindle 2026-11 wallet secret",
             Self::ViewKey => "rekindle 2026-11 view key",

@@ -2,3 +2,4 @@
 
 pub mod deposit;
 pub mod mint;
+pub mod withdrawals;

@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod consensus;
+pub mod cpu;
 pub mod db;
 pub mod dealer;
 pub mod dev;

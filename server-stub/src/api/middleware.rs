@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Instant};
 use axum::{
     Router,
     extract::{Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
+use rekindle_protocol::api::API_VERSION;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{Any, CorsLayer, Vary},
@@ -33,14 +34,27 @@ pub fn for_browsers(router: Router) -> Router {
         // Answers are the same for every origin, so caches need not tell origins apart.
         .vary(Vary::list([]));
     router
-        .fallback(|| async { ApiError::not_found("there is no such endpoint") })
+        .fallback(not_found)
         .method_not_allowed_fallback(|| async {
             let detail = "the endpoint does not know this method";
-            ApiError::new(axum::http::StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+            ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
         .layer(CatchPanicLayer::custom(|_| ApiError::internal(&"a handler panicked").into_response()))
         .layer(middleware::map_response(finish))
         .layer(cors)
+}
+
+/// A client that speaks another version must be able to tell that from a thing that is not there.
+async fn not_found(uri: Uri) -> ApiError {
+    let version = uri.path().strip_prefix("/v").and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
+    match version {
+        Some(version) if version != API_VERSION => ApiError::new(
+            StatusCode::NOT_FOUND,
+            "unknown_version",
+            format!("this guardian speaks version {API_VERSION} of the API, not {version}"),
+        ),
+        _ => ApiError::not_found("there is no such endpoint"),
+    }
 }
 
 /// Answers depend on `Accept`, and nothing is cached that does not say so.

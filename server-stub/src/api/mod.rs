@@ -20,11 +20,15 @@
 //! preflight; a preflight is remembered for a day.
 
 mod addresses;
+mod admin;
+mod announcements;
 mod answer;
 mod budget;
 mod extract;
 mod limits;
+mod metrics;
 mod middleware;
+mod page;
 mod patience;
 mod problem;
 mod ranges;
@@ -34,6 +38,7 @@ mod sessions;
 mod shares;
 mod status;
 mod transactions;
+mod withdrawals;
 
 #[cfg(test)]
 mod tests;
@@ -43,20 +48,24 @@ use std::sync::{Arc, Mutex};
 use axum::response::Response;
 use rekindle_protocol::{
     api::Attested,
+    bytes::SchnorrKey,
     config::{ConfigError, UrlAnnouncement},
     encoding::Canonical,
     transaction::ModuleId,
 };
 use serde::Serialize;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use crate::{ledger::ShareSigner, node::NodeHandle};
+use crate::{ledger::ShareSigner, network::tcp::PeerStatus, node::NodeHandle};
 use answer::Encoding;
 use budget::AnswerBudget;
 use extract::ChallengeText;
 use limits::TokenBuckets;
+use metrics::Metrics;
 use status::StatusCache;
 
+pub use admin::{AdminToken, AdminTokenError, Backup};
+pub use announcements::{Announcements, Save};
 pub(crate) use extract::Json;
 pub use limits::Limits;
 pub use middleware::for_browsers;
@@ -68,9 +77,14 @@ pub use serve::{Server, serve};
 /// What the handlers share.
 pub(crate) struct Api {
     node: NodeHandle,
-    urls: Vec<UrlAnnouncement>,
+    announcements: Announcements,
+    peers: Option<watch::Receiver<Vec<PeerStatus>>>,
+    admin: Option<AdminToken>,
+    backup: Option<Backup>,
     mint: ModuleId,
     deposit: ModuleId,
+    /// The keys of the issuers, by id.
+    issuers: Vec<SchnorrKey>,
     signer: ShareSigner,
     buckets: TokenBuckets,
     long_polls: Semaphore,
@@ -78,21 +92,56 @@ pub(crate) struct Api {
     signing_threads: Semaphore,
     answers: AnswerBudget,
     status: Mutex<StatusCache>,
+    metrics: Metrics,
+}
+
+/// What the API is made of besides the node.
+pub struct Setup {
+    /// How much may be asked for.
+    pub limits: Limits,
+    /// Where guardians are reached.
+    pub announcements: Announcements,
+    /// How peers are connected; `None` if they are in the same process.
+    pub peers: Option<watch::Receiver<Vec<PeerStatus>>>,
+    /// What the operator proves itself with; without it the endpoints for operators refuse everybody.
+    pub admin: Option<AdminToken>,
+    /// Makes a backup of the guardian's config and secrets.
+    pub backup: Option<Backup>,
+}
+
+impl Setup {
+    /// The usual limits, announcements that are not kept, nothing for operators.
+    pub fn new(urls: Vec<UrlAnnouncement>) -> Self {
+        Self {
+            limits: Limits::default(),
+            announcements: Announcements::new(urls, None),
+            peers: None,
+            admin: None,
+            backup: None,
+        }
+    }
 }
 
 impl Api {
-    fn new(node: NodeHandle, urls: Vec<UrlAnnouncement>, limits: &Limits) -> Result<Arc<Self>, ConfigError> {
+    fn new(node: NodeHandle, setup: Setup) -> Result<Arc<Self>, ConfigError> {
+        let Setup { limits, announcements, peers, admin, backup } = setup;
+        let (deposit, deposit_config) = node.config().deposit()?;
         Ok(Arc::new(Self {
             mint: node.config().mint()?.0,
-            deposit: node.config().deposit()?.0,
+            deposit,
+            issuers: deposit_config.issuers.iter().map(|issuer| issuer.key).collect(),
+            announcements,
+            peers,
+            admin,
+            backup,
+            metrics: Metrics::new(),
             signer: ShareSigner::new(node.keys().mint.clone()),
-            buckets: TokenBuckets::new(limits),
+            buckets: TokenBuckets::new(&limits),
             long_polls: Semaphore::new(limits.long_polls),
             signing_requests: Semaphore::new(limits.signing_requests),
             signing_threads: Semaphore::new(limits.signing_threads),
             answers: AnswerBudget::new(limits.answer_bytes),
             status: Mutex::default(),
-            urls,
             node,
         }))
     }

@@ -8,13 +8,12 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{MethodRouter, get, post},
 };
-use rekindle_protocol::{
-    api::paths,
-    config::{ConfigError, UrlAnnouncement},
-    transaction::MAX_TRANSACTION_BYTES,
-};
+use rekindle_protocol::{api::paths, config::ConfigError, transaction::MAX_TRANSACTION_BYTES};
 
-use super::{Api, Limits, budget, middleware, ranges, sessions, shares, status, transactions};
+use super::{
+    Api, Setup, admin, announcements, budget, metrics, middleware, page, ranges, sessions, shares, status,
+    transactions, withdrawals,
+};
 use crate::node::NodeHandle;
 
 /// JSON writes a byte as two digits and adds names.
@@ -23,6 +22,9 @@ const MAX_JSON_TRANSACTION_BYTES: usize = 4 * MAX_TRANSACTION_BYTES;
 const MAX_SHARES_REQUEST_BYTES: usize = 64 << 10;
 /// A credit takes a few hundred bytes.
 const MAX_CREDIT_BYTES: usize = 4 << 10;
+
+/// A URL and a signature, as JSON.
+const MAX_ANNOUNCEMENT_BYTES: usize = 4 << 10;
 
 /// Every endpoint. `{}` marks the variable part of a path.
 pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
@@ -39,20 +41,28 @@ pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         (paths::TRANSACTIONS, post(transactions::submit).layer(limit(MAX_JSON_TRANSACTION_BYTES))),
         ("/v1/transactions/{txid}", get(transactions::status)),
         (paths::ISSUER_CREDITS, post(transactions::credit).layer(limit(MAX_CREDIT_BYTES))),
+        (paths::ISSUER_WITHDRAWALS, get(withdrawals::withdrawals)),
+        (paths::ANNOUNCEMENTS, post(announcements::announce).layer(limit(MAX_ANNOUNCEMENT_BYTES))),
+        (paths::ADMIN_AUDIT, get(admin::audit)),
+        (paths::ADMIN_BACKUP, get(admin::backup)),
+        (paths::ADMIN_URL, post(admin::url).layer(limit(MAX_ANNOUNCEMENT_BYTES))),
+        (paths::METRICS, get(metrics::metrics)),
+        ("/", get(page::page)),
     ]
 }
 
-/// The session API of a node. `urls` are the newest announcements of all guardians.
+/// The session API of a node.
 ///
 /// # Errors
 /// [`ConfigError`] if the node's config lacks a module.
-pub fn router(node: NodeHandle, urls: Vec<UrlAnnouncement>, limits: &Limits) -> Result<Router, ConfigError> {
-    let api = Api::new(node, urls, limits)?;
-    let versioned = endpoints()
+pub fn router(node: NodeHandle, setup: Setup) -> Result<Router, ConfigError> {
+    let api = Api::new(node, setup)?;
+    let limited = endpoints()
         .into_iter()
         .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
         .layer(from_fn_with_state(api.clone(), budget::bound_answers))
         .layer(from_fn_with_state(api.clone(), middleware::rate_limit))
-        .with_state(api);
-    Ok(middleware::for_browsers(versioned.route(paths::HEALTH, get(status::health))))
+        .with_state(api.clone());
+    let all = middleware::for_browsers(limited.route(paths::HEALTH, get(status::health)));
+    Ok(all.layer(from_fn_with_state(api, metrics::count)))
 }

@@ -6,7 +6,10 @@ use std::{
 };
 
 use axum::{extract::State, http::Uri, response::Response};
-use rekindle_protocol::{api::Status, config::ConfigDocument};
+use rekindle_protocol::{
+    api::{API_VERSION, Connection, Status},
+    config::ConfigDocument,
+};
 
 use super::{
     Api, ApiError,
@@ -29,10 +32,43 @@ impl StatusCache {
     }
 }
 
+fn now(api: &Api) -> Status {
+    let progress = api.node.progress().borrow().clone();
+    Status {
+        guardian: api.node.id(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        api_versions: vec![API_VERSION],
+        session_count: progress.session_count,
+        epoch: progress.epoch,
+        latest_contributions: progress.latest_contributions,
+        connections: connections(api),
+    }
+}
+
+/// How each guardian is connected to this one, by id.
+pub fn connections(api: &Api) -> Vec<Connection> {
+    let peers = api.peers.as_ref().map(|peers| peers.borrow().clone());
+    (0..api.node.config().guardian_count())
+        .map(|id| {
+            if id == usize::from(api.node.id()) {
+                return Connection::Own;
+            }
+            match &peers {
+                None => Connection::Local,
+                Some(peers) => match peers.get(id) {
+                    Some(peer) if peer.banned.is_some() => Connection::Banned,
+                    Some(peer) if peer.connected_since.is_some() => Connection::Connected,
+                    _ => Connection::Disconnected,
+                },
+            }
+        })
+        .collect()
+}
+
 pub async fn status(State(api): State<Arc<Api>>, encoding: Encoding) -> Result<Response, ApiError> {
     let status = {
         let mut cache = api.status.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(Instant::now(), || api.node.status()).clone()
+        cache.get(Instant::now(), || now(&api)).clone()
     };
     encoding.answer(&status)
 }
@@ -52,7 +88,7 @@ pub async fn health() -> &'static str {
 }
 
 pub async fn config(State(api): State<Arc<Api>>, encoding: Encoding) -> Result<Response, ApiError> {
-    let document = ConfigDocument { config: (**api.node.config()).clone(), urls: api.urls.clone() };
+    let document = ConfigDocument { config: (**api.node.config()).clone(), urls: api.announcements.all() };
     encoding.answer(&document)
 }
 
@@ -69,6 +105,7 @@ mod tests {
             session_count: 0,
             epoch,
             latest_contributions: vec![],
+            connections: vec![],
         };
         let (mut cache, start) = (StatusCache::default(), Instant::now());
         let later = |milliseconds| start + Duration::from_millis(milliseconds);

@@ -15,6 +15,7 @@ use super::{
     Admission, Batch, Consensus, ConsensusKeys, Effects, Fault, FaultKind, GuardianId, KeyError, Outgoing,
     admission::Prefix,
 };
+use crate::cpu::ENGINE;
 
 /// How many epochs ahead of its own a guardian handles messages.
 pub const MAX_FUTURE_EPOCHS: u64 = 3;
@@ -76,7 +77,8 @@ impl Badger {
         for message in step.messages {
             let to = self.recipients(&message.target);
             // Serialising the engine's own message to memory cannot fail.
-            if let (false, Ok(bytes)) = (to.is_empty(), codec().serialize(&message.message)) {
+            let encode = || ENGINE.measure(|| codec().serialize(&message.message));
+            if let (false, Ok(bytes)) = (to.is_empty(), encode()) {
                 effects.messages.push(Outgoing {
                     to,
                     epoch: message.message.epoch(),
@@ -127,7 +129,8 @@ impl Consensus for Badger {
         if self.engine.has_input() {
             return Effects::default();
         }
-        let step = self.engine.handle_input(contribution, &mut StdRng::from_seed(seed));
+        let mut rng = StdRng::from_seed(seed);
+        let step = ENGINE.measure(|| self.engine.handle_input(contribution, &mut rng));
         self.effects(self.own, step)
     }
 
@@ -159,13 +162,16 @@ impl Consensus for Badger {
             Admission::Later | Admission::Stale => return Effects::default(),
             Admission::Refuse(kind) => return refuse(kind),
         };
-        match codec().deserialize::<Message<GuardianId>>(message) {
-            Ok(message) => {
+        let step = ENGINE.measure(|| {
+            let message = codec().deserialize::<Message<GuardianId>>(message).ok()?;
+            Some(self.engine.handle_message(&from, message))
+        });
+        match step {
+            Some(step) => {
                 self.begun.insert(epoch);
-                let step = self.engine.handle_message(&from, message);
                 self.effects(from, step)
             }
-            Err(_) => refuse(FaultKind::Malformed("does not decode")),
+            None => refuse(FaultKind::Malformed("does not decode")),
         }
     }
 

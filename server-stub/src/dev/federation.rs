@@ -161,7 +161,7 @@ impl DevFederation {
         // Replaying a long log takes a moment.
         let started = tokio::task::spawn_blocking(move || node::start(setup, &path, end)).await;
         let node = started.map_err(std::io::Error::other)?.map_err(failed)?;
-        let router = api::router(node.handle().clone(), self.urls.clone(), &api::Limits::default())
+        let router = api::router(node.handle().clone(), api::Setup::new(self.urls.clone()))
             .map_err(|error| DevError::Config(error.to_string()))?;
         lock(&self.handles).insert(id, node.handle().clone());
         self.guardians.insert(id, DevGuardian::start(node, listener, router));

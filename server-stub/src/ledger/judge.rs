@@ -13,6 +13,7 @@ use super::{
     refusal::Refusal,
     tables::State,
 };
+use crate::cpu::SIGNATURES;
 
 /// What a valid transaction's parts are worth, in their order.
 #[derive(Debug)]
@@ -55,7 +56,7 @@ impl Ledger {
         };
         envelope::check_balance(transaction, &verdict)?;
         if !self.is_correctly_signed(txid) {
-            self.verify(transaction, &verdict)?;
+            SIGNATURES.measure(|| self.verify(transaction, &verdict))?;
             self.remember_correctly_signed(*txid);
         }
         Ok(verdict)

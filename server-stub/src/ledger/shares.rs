@@ -20,6 +20,7 @@ use rekindle_protocol::{
 };
 
 use super::tables;
+use crate::cpu::SIGNATURES;
 
 /// Remembered shares: a restoring wallet's sessions are asked for again when it retries. About 5 MB.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
@@ -78,7 +79,8 @@ impl ShareSigner {
             return Some(*share);
         }
         let secret = self.secrets.get(usize::from(note.denomination.0))?;
-        let share = secret.sign(&Message::from_bytes(&note.blinded_nonce).ok()?);
+        let share =
+            SIGNATURES.measure(|| Some(secret.sign(&Message::from_bytes(&note.blinded_nonce).ok()?)))?;
         self.remembered().put(what, share);
         Some(share)
     }

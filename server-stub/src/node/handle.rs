@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use rekindle_protocol::{
-    api::{Rejection, Status, TransactionStatus},
+    api::{Rejection, TransactionStatus},
     bytes::{FederationId, TxId},
     config::ClientConfig,
     encoding::Canonical,
@@ -307,18 +307,5 @@ impl NodeHandle {
     /// A watch on the node's progress: it changes with every batch and every signed session.
     pub fn progress(&self) -> watch::Receiver<Progress> {
         self.shared.progress.subscribe()
-    }
-
-    /// The answer to `GET /v1/status`.
-    pub fn status(&self) -> Status {
-        let progress = self.shared.progress.borrow();
-        Status {
-            guardian: self.shared.id,
-            version: env!("CARGO_PKG_VERSION").into(),
-            api_versions: vec![rekindle_protocol::api::API_VERSION],
-            session_count: progress.session_count,
-            epoch: progress.epoch,
-            latest_contributions: progress.latest_contributions.clone(),
-        }
     }
 }

@@ -14,7 +14,10 @@ use rekindle_protocol::{
 };
 
 use super::{NodeError, message::SigningMessage};
-use crate::consensus::{Fault, FaultKind, GuardianId};
+use crate::{
+    consensus::{Fault, FaultKind, GuardianId},
+    cpu::SIGNATURES,
+};
 
 /// How many sessions ahead of one's own a peer's share is kept.
 const EARLY_SESSIONS: u64 = 16;
@@ -149,7 +152,8 @@ impl Signing {
     /// This guardian's share, computed on first use.
     fn own_share(&mut self, index: u64) -> Option<SigningMessage> {
         let unsigned = self.unsigned.get_mut(&index)?;
-        let share = *unsigned.shares.entry(self.own).or_insert_with(|| self.secret.sign(&unsigned.message));
+        let sign = || SIGNATURES.measure(|| self.secret.sign(&unsigned.message));
+        let share = *unsigned.shares.entry(self.own).or_insert_with(sign);
         Some(SigningMessage::Share { session: index, header: unsigned.hash, share })
     }
 
@@ -190,8 +194,12 @@ impl Signing {
         let Some(unsigned) = self.unsigned.get_mut(&session) else { return };
         while unsigned.shares.len() > self.max_faulty {
             let chosen = unsigned.shares.iter().take(self.max_faulty + 1).map(|(id, share)| (*id, *share));
-            let signature = combine(self.max_faulty, &chosen.collect()).ok();
-            if let Some(signature) = signature.filter(|it| self.key.verify(&unsigned.message, it)) {
+            let chosen = chosen.collect();
+            let signature = SIGNATURES.measure(|| {
+                let signature = combine(self.max_faulty, &chosen).ok();
+                signature.filter(|it| self.key.verify(&unsigned.message, it))
+            });
+            if let Some(signature) = signature {
                 self.unsigned.remove(&session);
                 effects.signed.push((session, signature));
                 return;

@@ -517,7 +517,7 @@ async fn nodes_on_their_threads_order_sign_and_restart() {
         assert_eq!(node.handle().session(1).unwrap(), SessionState::Pending(vec![]));
         assert_eq!(node.handle().session(2).unwrap(), SessionState::Initial);
     }
-    assert_eq!(handle.status().latest_contributions.len(), 4);
+    assert_eq!(handle.progress().borrow().latest_contributions.len(), 4);
     drop(handle);
     for node in nodes.drain(..) {
         node.stop().await.unwrap();

@@ -163,7 +163,7 @@ async fn bad_requests_get_problem_documents() {
     ] {
         assert_eq!(code(fixture.get(path, BINARY).await, 400), "bad_request", "{path}");
     }
-    for path in ["/", "/v1", "/v2/config", "/v1/sessions/1/2", "/v1/config/"] {
+    for path in ["/index.html", "/v1", "/v1/sessions/1/2", "/v1/config/"] {
         assert_eq!(code(fixture.get(path, BINARY).await, 404), "not_found", "{path}");
     }
     assert_eq!(code(fixture.post(paths::CONFIG, BINARY, "").await, 405), "method_not_allowed");

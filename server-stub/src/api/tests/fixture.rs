@@ -23,7 +23,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::{
-    api::{Limits, router},
+    api::{Limits, Setup, router},
     db::{self, Db},
     dealer::{Deal, Dealt},
     forge::{Author, Chain, Draft, FederationSecrets, Place, Spendable, plain_memo, split},
@@ -94,6 +94,11 @@ impl Fixture {
 
     /// A guardian whose first sessions have so many transactions each. They are not valid, which nobody asks.
     pub fn with_history(transactions: &[usize], limits: &Limits) -> Self {
+        Self::with_setup(transactions, |urls| Setup { limits: *limits, ..Setup::new(urls) })
+    }
+
+    /// The same with an API of the test's own, which gets the announcements.
+    pub fn with_setup(transactions: &[usize], setup: impl FnOnce(Vec<UrlAnnouncement>) -> Setup) -> Self {
         let dealt = federation_of_one();
         let place = Place::of(&dealt.config).unwrap();
         let secrets = FederationSecrets::of(&dealt).unwrap();
@@ -112,7 +117,7 @@ impl Fixture {
             node::resume_after(&txn, 1, &last).unwrap();
             txn.commit().unwrap();
         }
-        let setup = NodeSetup {
+        let node_setup = NodeSetup {
             id: 0,
             machine: Arc::new(Ledger::new(&dealt.config).unwrap()),
             config: Arc::new(dealt.config.clone()),
@@ -120,12 +125,12 @@ impl Fixture {
             settings: Settings { session_time: Duration::ZERO, ..Settings::default() },
         };
         let hub = Hub::new(1, OutboxLimits::default());
-        let running = node::start(setup, &path, hub.connect(0).unwrap()).unwrap();
+        let running = node::start(node_setup, &path, hub.connect(0).unwrap()).unwrap();
         let identity = &dealt.guardians[0].identity;
         let url = UrlAnnouncement::sign(&place.federation, 0, 1, "http://here".into(), identity);
         Self {
             wallet: SeedWords::from_entropy(&[1; 16]).wallet_secret(&place.federation),
-            router: router(running.handle().clone(), vec![url], limits).unwrap(),
+            router: router(running.handle().clone(), setup(vec![url])).unwrap(),
             secrets,
             place,
             dealt,

@@ -6,4 +6,5 @@ mod faucet;
 mod fixture;
 mod hostile;
 mod openapi;
+mod operators;
 mod serving;

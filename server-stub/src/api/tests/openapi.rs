@@ -25,7 +25,11 @@ fn every_route_is_described() {
 fn every_problem_code_is_described() {
     for code in [
         "bad_request",
+        "unauthorized",
+        "admin_disabled",
         "not_found",
+        "unknown_version",
+        "invalid_url",
         "method_not_allowed",
         "too_slow",
         "too_large",

@@ -1,0 +1,183 @@
+//! What only the guardian's operator may ask for.
+
+use std::{
+    io,
+    path::Path,
+    sync::Arc,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use axum::{
+    extract::{FromRequestParts, State},
+    http::{StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use rekindle_protocol::config::UrlAnnouncement;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::{Api, ApiError, answer::NO_STORE, extract::Json};
+use crate::{db::DbError, ledger::Audit};
+
+/// Fewest characters of a token: 22 of base64 are 128 bits.
+const MIN_TOKEN_CHARS: usize = 22;
+/// Longest file with a token, in bytes.
+const MAX_TOKEN_FILE: u64 = 1_024;
+
+/// Makes the content of `GET /v1/admin/backup`.
+pub type Backup = Box<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>;
+
+/// What an operator proves itself with. Only a hash is kept, and hashes are compared in constant time.
+#[derive(Clone)]
+pub struct AdminToken(blake3::Hash);
+
+/// Why there is no token.
+#[derive(Debug, thiserror::Error)]
+pub enum AdminTokenError {
+    /// Easy to guess.
+    #[error(
+        "the operator's token has fewer than {MIN_TOKEN_CHARS} characters, or others than printable ASCII"
+    )]
+    Weak,
+    /// The file can't be read.
+    #[error("the file with the operator's token can't be read: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl AdminToken {
+    /// A token of printable ASCII characters; space around it does not count.
+    ///
+    /// # Errors
+    /// [`AdminTokenError::Weak`].
+    pub fn new(text: &str) -> Result<Self, AdminTokenError> {
+        let text = text.trim();
+        if text.len() < MIN_TOKEN_CHARS || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(AdminTokenError::Weak);
+        }
+        Ok(Self(blake3::hash(text.as_bytes())))
+    }
+
+    /// Reads the token from a file.
+    ///
+    /// # Errors
+    /// [`AdminTokenError`].
+    pub fn read(path: &Path) -> Result<Self, AdminTokenError> {
+        let found = crate::files::read_if_there(path, MAX_TOKEN_FILE)?;
+        let bytes = Zeroizing::new(found.ok_or(io::Error::from(io::ErrorKind::NotFound))?);
+        Self::new(str::from_utf8(&bytes).map_err(|_| AdminTokenError::Weak)?)
+    }
+
+    fn is(&self, text: &str) -> bool {
+        self.0 == blake3::hash(text.as_bytes())
+    }
+}
+
+/// Proof, as an argument of a handler, that the guardian's operator is asking.
+pub struct Operator;
+
+impl FromRequestParts<Arc<Api>> for Operator {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, api: &Arc<Api>) -> Result<Self, ApiError> {
+        let Some(token) = &api.admin else {
+            let detail = "this guardian was started without an operator's token";
+            return Err(ApiError::new(StatusCode::FORBIDDEN, "admin_disabled", detail));
+        };
+        let given = parts.headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        match given.and_then(|value| value.strip_prefix("Bearer ")) {
+            Some(given) if token.is(given) => Ok(Self),
+            _ => Err(ApiError::unauthorized("the operator's token is missing or wrong")),
+        }
+    }
+}
+
+/// The answer to `GET /v1/admin/audit`, in sats.
+#[derive(Debug, Serialize)]
+pub struct AuditAnswer {
+    /// Notes issued, ever.
+    issued: u128,
+    /// Notes spent.
+    redeemed: u128,
+    /// What issuers credited.
+    credited: u128,
+    /// Credits claimed.
+    claimed: u128,
+    /// What was burned toward issuers.
+    withdrawn: u128,
+    /// What the federation kept.
+    fees: u128,
+    /// What it owes: notes in circulation and unclaimed credits.
+    liabilities: Option<u128>,
+    /// What it must owe: credits less withdrawals and fees.
+    backing: Option<u128>,
+    /// Whether the two are the same.
+    balanced: bool,
+}
+
+pub async fn audit(State(api): State<Arc<Api>>, _: Operator) -> Result<axum::Json<AuditAnswer>, ApiError> {
+    let audit = Audit::read(&api.node.db().read()?).map_err(DbError::from)?;
+    Ok(axum::Json(AuditAnswer {
+        issued: audit.issued,
+        redeemed: audit.redeemed,
+        credited: audit.credited,
+        claimed: audit.claimed,
+        withdrawn: audit.withdrawn,
+        fees: audit.fees,
+        liabilities: audit.liabilities(),
+        backing: audit.backing(),
+        balanced: audit.is_balanced(),
+    }))
+}
+
+pub async fn backup(State(api): State<Arc<Api>>, _: Operator) -> Result<Response, ApiError> {
+    if api.backup.is_none() {
+        return Err(ApiError::not_found("this guardian has no config of its own to back up"));
+    }
+    let name = format!("attachment; filename=\"guardian-{}.backup\"", api.node.id());
+    // Sealing takes memory and a moment.
+    let sealed = tokio::task::spawn_blocking(move || api.backup.as_ref().map(|make| make()).transpose());
+    let sealed = sealed.await.map_err(|error| ApiError::internal(&error))?;
+    let sealed = sealed.map_err(|error| ApiError::internal(&error))?.unwrap_or_default();
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream"),
+        (header::CONTENT_DISPOSITION, &name),
+        (header::CACHE_CONTROL, NO_STORE),
+    ];
+    Ok((headers, sealed).into_response())
+}
+
+/// What `POST /v1/admin/url` says.
+#[derive(Debug, Deserialize)]
+pub struct NewUrl {
+    /// Where the guardian is reached from now on.
+    url: String,
+}
+
+pub async fn url(
+    State(api): State<Arc<Api>>,
+    _: Operator,
+    Json(NewUrl { url }): Json<NewUrl>,
+) -> Result<axum::Json<UrlAnnouncement>, ApiError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    // Saving blocks for a moment.
+    let announced = tokio::task::spawn_blocking(move || api.announcements.announce(&api.node, url, now));
+    Ok(axum::Json(announced.await.map_err(|error| ApiError::internal(&error))??))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_are_long_and_compared_whole() {
+        let token = AdminToken::new(" 0123456789abcdefABCDEF\n").unwrap();
+        assert!(token.is("0123456789abcdefABCDEF"));
+        for other in ["", "0123456789abcdefABCDE", "0123456789abcdefABCDEf", "0123456789abcdefABCDEF "] {
+            assert!(!token.is(other), "{other:?}");
+        }
+        for weak in ["", "0123456789", "0123456789 abcdef ABCDEF", "0123456789äabcdefABCDEF"] {
+            assert!(matches!(AdminToken::new(weak), Err(AdminTokenError::Weak)), "{weak:?}");
+        }
+        assert!(matches!(AdminToken::read(Path::new("/nowhere")), Err(AdminTokenError::Io(_))));
+    }
+}
