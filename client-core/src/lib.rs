@@ -15,6 +15,7 @@ pub mod federation;
 pub mod modules;
 pub mod platform;
 pub mod recovery;
+pub mod sorted;
 pub mod store;
 pub mod stream;
 pub mod wallet;

@@ -40,13 +40,13 @@ impl<T: BorshSerialize + BorshDeserialize> Canonical for T {}
 
 impl DecodeError {
     pub(crate) fn new<T: ?Sized>(reason: &impl ToString) -> Self {
-        Self { expected: short_type_name::<T>(), reason: reason.to_string() }
+        Self { expected: short(core::any::type_name::<T>()), reason: reason.to_string() }
     }
 }
 
-fn short_type_name<T: ?Sized>() -> &'static str {
-    let name = core::any::type_name::<T>();
-    name.rsplit("::").next().unwrap_or(name)
+/// A type's name without its path.
+fn short(name: &'static str) -> &'static str {
+    name.rsplit(':').next().unwrap_or(name)
 }
 
 fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {

@@ -9,8 +9,7 @@ import { at } from './paths.mjs';
 import { wasmFile } from './wasm.mjs';
 
 const KB = 1000;
-// A ratchet: lower these with every reduction. The goal is 800 KB raw and 300 KB with gzip.
-const LIMITS = { 'wasm.bytes.raw': 1_010 * KB, 'wasm.bytes.gzip': 370 * KB };
+const LIMITS = { 'wasm.bytes.raw': 800 * KB, 'wasm.bytes.gzip': 300 * KB };
 
 /** Every .js file below a folder. */
 function scripts(folder) {

@@ -18,32 +18,59 @@ use crate::platform::{RandomError, Runtime};
 /// would do; `ask` asks one guardian.
 ///
 /// Guardians that rest after a failure are asked last. One that asked to be left alone is left alone.
-pub(crate) async fn ask<'a, A, S, F>(
+pub(crate) async fn ask<A, S, F>(
     guardians: &RefCell<Guardians>,
     runtime: &dyn Runtime,
-    mut strategy: S,
+    strategy: S,
     eager: usize,
-    ask: impl Fn(GuardianId) -> F + 'a,
+    ask: impl Fn(GuardianId) -> F,
 ) -> Result<S::Output, FederationError>
 where
     S: QueryStrategy<A>,
-    F: Future<Output = Result<A, GuardianFault>> + 'a,
+    F: Future<Output = Result<A, GuardianFault>>,
 {
+    // Types end here: what follows is long and compiled once for all queries.
+    let start = strategy.start();
+    let (strategy, outcome) = (RefCell::new(strategy), RefCell::new(None));
+    let keep = |step: Step<S::Output>| step.map(|output| drop(outcome.replace(Some(output))));
+    let question = |guardian| -> Question<'_> {
+        let answer = ask(guardian);
+        let (strategy, keep) = (&strategy, &keep);
+        Box::pin(async move {
+            let answer = answer.await;
+            (guardian, answer.map(|answer| keep(strategy.borrow_mut().answer(guardian, answer))))
+        })
+    };
+    let fail = |guardian| keep(strategy.borrow_mut().fail(guardian));
+    drive(guardians, runtime, keep(start), eager, &question, &fail).await?;
+    outcome.into_inner().ok_or_else(|| FederationError::NoAgreement(Vec::new()))
+}
+
+/// A question to a guardian: where the query stands after its answer.
+type Question<'a> = LocalBoxFuture<'a, (GuardianId, Result<Step<()>, GuardianFault>)>;
+
+async fn drive<'a>(
+    guardians: &RefCell<Guardians>,
+    runtime: &dyn Runtime,
+    mut step: Step<()>,
+    eager: usize,
+    ask: &(dyn Fn(GuardianId) -> Question<'a> + 'a),
+    fail: &dyn Fn(GuardianId) -> Step<()>,
+) -> Result<(), FederationError> {
     let mut candidates: VecDeque<GuardianId> = guardians.borrow().ranked(runtime.now()).into();
-    let mut open: FuturesUnordered<LocalBoxFuture<'a, _>> = FuturesUnordered::new();
+    let mut open: FuturesUnordered<Question<'a>> = FuturesUnordered::new();
     let mut faults: Vec<(GuardianId, GuardianFault)> = Vec::new();
     let mut answers = 0;
-    let mut step = strategy.start();
     // Who can't be asked counts as heard, so that the strategy knows what can't be decided.
     for (guardian, fault) in unaskable(&guardians.borrow(), runtime.now()) {
         candidates.retain(|candidate| *candidate != guardian);
         faults.push((guardian, fault));
-        step = strategy.fail(guardian);
+        step = fail(guardian);
     }
     let mut wanted = eager;
     loop {
         let needed = match step {
-            Step::Done(output) => return Ok(output),
+            Step::Done(()) => return Ok(()),
             Step::Undecidable if answers == 0 => return Err(FederationError::NoAnswer(faults)),
             Step::Undecidable => return Err(FederationError::NoAgreement(faults)),
             Step::Ask(needed) => needed,
@@ -52,8 +79,7 @@ where
         while open.len() < wanted
             && let Some(guardian) = candidates.pop_front()
         {
-            let question = ask(guardian);
-            open.push(Box::pin(async move { (guardian, question.await) }));
+            open.push(ask(guardian));
         }
         let patience = if candidates.is_empty() {
             None
@@ -79,15 +105,15 @@ where
         };
         wanted = wanted.saturating_sub(1);
         step = match result {
-            Ok(answer) => {
+            Ok(step) => {
                 answers += 1;
                 guardians.borrow_mut().succeed(guardian);
-                strategy.answer(guardian, answer)
+                step
             }
             Err(fault) => {
                 note_fault(guardians, runtime, guardian, &fault)?;
                 faults.push((guardian, fault));
-                strategy.fail(guardian)
+                fail(guardian)
             }
         };
     }

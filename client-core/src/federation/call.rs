@@ -101,9 +101,9 @@ async fn collect(response: Response, limit: usize) -> Result<Vec<u8>, GuardianFa
 async fn problem_code(response: Response) -> String {
     let body = collect(response, MAX_PROBLEM_BYTES).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&body);
-    let member = text.split_once("\"code\"").and_then(|(_, rest)| rest.trim_start().strip_prefix(':'));
-    let value = member.and_then(|rest| rest.trim_start().strip_prefix('"'));
-    let code = value.and_then(|rest| rest.split_once('"')).map_or("", |(code, _)| code);
+    let mut parts = text.split('"').skip_while(|part| *part != "code").skip(1);
+    let is_member = parts.next().is_some_and(|between| between.trim() == ":");
+    let code = parts.next().filter(|_| is_member).unwrap_or_default();
     let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if plain { code.to_owned() } else { String::new() }
 }

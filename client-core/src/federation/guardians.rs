@@ -6,7 +6,10 @@
 //! expected to answer first is asked first.
 
 use super::GuardianId;
-use crate::backoff::{Backoff, RetryBudget};
+use crate::{
+    backoff::{Backoff, RetryBudget},
+    sorted::SortedSet,
+};
 
 /// A latency to expect of a guardian that was never asked, in milliseconds: low, so that it gets a chance.
 const UNKNOWN_LATENCY_MS: u64 = 50;
@@ -151,12 +154,12 @@ impl Guardians {
     /// The guardians in the order in which to ask them for a small answer: the ready ones by expected
     /// time, then those that rest by when they are ready again.
     pub fn ranked(&self, now: u64) -> Vec<GuardianId> {
-        let mut ranked: Vec<GuardianId> = self.reachable().collect();
-        ranked.sort_by_key(|guardian| {
-            let rest = self.ready_at(*guardian).unwrap_or(u64::MAX).saturating_sub(now);
-            (rest, self.is_on_trial(*guardian), self.expected_ms(*guardian, 0))
-        });
-        ranked
+        let rank = |guardian: GuardianId| {
+            let rest = self.ready_at(guardian).unwrap_or(u64::MAX).saturating_sub(now);
+            (rest, self.is_on_trial(guardian), self.expected_ms(guardian, 0), guardian)
+        };
+        let ranked: SortedSet<_> = self.reachable().map(rank).collect();
+        ranked.iter().map(|(.., guardian)| *guardian).collect()
     }
 
     /// Takes one retry from the budget that all requests share, or says for how many milliseconds there

@@ -1,6 +1,6 @@
 //! Joining: from an invite code to a federation's config.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::cell::RefCell;
 
 use rekindle_protocol::{
     api::paths,
@@ -15,7 +15,10 @@ use super::{
     call::{Limits, call},
     query::{AnyValid, Quorum},
 };
-use crate::platform::{Request, Runtime, Transport};
+use crate::{
+    platform::{Request, Runtime, Transport},
+    sorted::SortedMap,
+};
 
 /// Milliseconds until a config must have arrived.
 const CONFIG_MS: u64 = 15_000;
@@ -62,7 +65,7 @@ fn joined(invite: &InviteCode, document: ConfigDocument) -> Result<Joined, Guard
         return Err(GuardianFault::WrongConfig);
     }
     config.validate()?;
-    let mut urls: BTreeMap<GuardianId, (Option<u64>, String)> = BTreeMap::new();
+    let mut urls: SortedMap<GuardianId, (Option<u64>, String)> = SortedMap::new();
     for invited in invite.guardians.iter().filter(|invited| usize::from(invited.id) < config.guardian_count())
     {
         urls.insert(invited.id, (None, invited.url.trim_end_matches('/').to_owned()));

@@ -22,7 +22,7 @@ pub use any_valid::AnyValid;
 pub use count::CountStrategy;
 pub use prefix::PrefixAgreement;
 
-use std::collections::BTreeSet;
+use crate::sorted::SortedSet;
 
 /// A guardian's number: its place in the config, from 0.
 pub type GuardianId = u16;
@@ -101,12 +101,12 @@ pub trait QueryStrategy<A> {
 #[derive(Debug, Clone)]
 struct Heard {
     quorum: Quorum,
-    from: BTreeSet<GuardianId>,
+    from: SortedSet<GuardianId>,
 }
 
 impl Heard {
     fn new(quorum: Quorum) -> Self {
-        Heard { quorum, from: BTreeSet::new() }
+        Heard { quorum, from: SortedSet::new() }
     }
 
     /// Whether this is the first word from a member.

@@ -3,7 +3,7 @@
 //! Addresses are not stored. A credit carries its address's tweak and tag, so that history shows it to its owner;
 //! the key that the tweak derives proves that it is the wallet's.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use async_trait::async_trait;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -18,6 +18,7 @@ use super::versioned;
 use crate::{
     context::WalletContext,
     recovery::{Findings, ModuleError, Ownership, RecoveryFromHistory, TransactionView},
+    sorted::SortedMap,
 };
 
 /// A credit waiting to be claimed.
@@ -35,7 +36,7 @@ pub struct Credit {
 #[derive(Clone)]
 pub struct Deposits {
     context: Rc<WalletContext>,
-    credits: BTreeMap<Hash, Credit>,
+    credits: SortedMap<Hash, Credit>,
 }
 
 const VERSION: u8 = 1;
@@ -57,7 +58,7 @@ impl RecoveryFromHistory for Deposits {
     }
 
     fn new(context: Rc<WalletContext>, snapshot: Option<&[u8]>) -> Result<Self, ModuleError> {
-        let credits = snapshot.map_or(Ok(BTreeMap::new()), |bytes| versioned::read(VERSION, bytes))?;
+        let credits = snapshot.map_or(Ok(SortedMap::new()), |bytes| versioned::read(VERSION, bytes))?;
         Ok(Self { context, credits })
     }
 

@@ -8,7 +8,7 @@ mod issue;
 mod select;
 mod token;
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use async_trait::async_trait;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -25,6 +25,7 @@ use super::versioned;
 use crate::{
     context::WalletContext,
     recovery::{Findings, ModuleError, Ownership, RecoveryFromHistory, TransactionView},
+    sorted::SortedMap,
 };
 
 pub use issue::{ShareError, blind_output, combine_shares, verify_note};
@@ -59,7 +60,7 @@ impl Note {
 #[derive(Clone)]
 pub struct Mint {
     context: Rc<WalletContext>,
-    notes: BTreeMap<SchnorrKey, Note>,
+    notes: SortedMap<SchnorrKey, Note>,
 }
 
 const VERSION: u8 = 1;
@@ -93,7 +94,7 @@ impl RecoveryFromHistory for Mint {
     }
 
     fn new(context: Rc<WalletContext>, snapshot: Option<&[u8]>) -> Result<Self, ModuleError> {
-        let notes = snapshot.map_or(Ok(BTreeMap::new()), |bytes| versioned::read(VERSION, bytes))?;
+        let notes = snapshot.map_or(Ok(SortedMap::new()), |bytes| versioned::read(VERSION, bytes))?;
         Ok(Self { context, notes })
     }
 

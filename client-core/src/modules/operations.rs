@@ -1,9 +1,6 @@
 //! The wallet's history of operations, which the memos of its own transactions bring back.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::rc::Rc;
 
 use async_trait::async_trait;
 use borsh::{BorshDeserialize, BorshSerialize};
@@ -17,6 +14,7 @@ use super::versioned;
 use crate::{
     context::WalletContext,
     recovery::{Findings, ModuleError, Ownership, RecoveryFromHistory, TransactionView},
+    sorted::{SortedMap, SortedSet},
 };
 
 /// Something that the wallet did and that history holds.
@@ -35,7 +33,7 @@ pub struct Operation {
 /// All operations, by the transaction that did them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Operations {
-    operations: BTreeMap<TxId, Operation>,
+    operations: SortedMap<TxId, Operation>,
 }
 
 const VERSION: u8 = 1;
@@ -55,7 +53,7 @@ impl Operations {
     }
 
     /// The sends whose tokens were taken back.
-    pub fn reclaimed(&self) -> BTreeSet<TxId> {
+    pub fn reclaimed(&self) -> SortedSet<TxId> {
         let reclaims = self.operations.values().filter(|operation| operation.kind == OperationKind::Reclaim);
         reclaims.map(|operation| TxId(operation.reference.0)).collect()
     }
@@ -75,7 +73,7 @@ impl RecoveryFromHistory for Operations {
     }
 
     fn new(_context: Rc<WalletContext>, snapshot: Option<&[u8]>) -> Result<Self, ModuleError> {
-        let operations = snapshot.map_or(Ok(BTreeMap::new()), |bytes| versioned::read(VERSION, bytes))?;
+        let operations = snapshot.map_or(Ok(SortedMap::new()), |bytes| versioned::read(VERSION, bytes))?;
         Ok(Self { operations })
     }
 

@@ -61,8 +61,8 @@ pub struct RecoveryProgress {
     pub dropped: Option<String>,
 }
 
-/// Weight of the newest second in the moving average of the speed.
-const SMOOTHING: f64 = 0.3;
+/// Milliseconds over which the moving average of the speed forgets.
+const MEMORY_MS: f64 = 2_500.0;
 /// The speed is measured over at least this many milliseconds.
 const WINDOW_MS: u64 = 250;
 /// A time left is told after this many milliseconds of measured speed.
@@ -90,8 +90,8 @@ impl Speed {
             return;
         }
         let speed = sessions.saturating_sub(self.window_sessions) as f64 * 1_000.0 / elapsed as f64;
-        // A window longer than a second weighs as much as the seconds it holds.
-        let weight = 1.0 - (1.0 - SMOOTHING).powf(elapsed as f64 / 1_000.0);
+        // A longer window weighs more.
+        let weight = elapsed as f64 / (elapsed as f64 + MEMORY_MS);
         self.average = Some(self.average.map_or(speed, |average| average + weight * (speed - average)));
         self.window_start = now;
         self.window_sessions = sessions;

@@ -1,6 +1,6 @@
 //! Taking in history, session by session. No I/O: the driver and the wallet feed it.
 
-use std::{collections::BTreeSet, rc::Rc};
+use std::rc::Rc;
 
 use rekindle_protocol::{
     bytes::TxId,
@@ -13,6 +13,7 @@ use crate::{
     context::WalletContext,
     modules::{deposit::Deposits, mint::Mint, operations::Operations},
     platform::{Batch, Store},
+    sorted::SortedSet,
 };
 
 /// A wallet's modules, together.
@@ -122,7 +123,7 @@ pub struct Scanner {
     /// The modules' states at that place.
     pub modules: Modules,
     /// Transactions of the wallet that were applied before their session came: skipped when it does.
-    pub ahead: BTreeSet<TxId>,
+    pub ahead: SortedSet<TxId>,
     /// Modules that stopped.
     pub failures: Vec<ModuleFailure>,
 }
@@ -133,7 +134,7 @@ impl Scanner {
         context: Rc<WalletContext>,
         position: ChainPosition,
         modules: Modules,
-        ahead: BTreeSet<TxId>,
+        ahead: SortedSet<TxId>,
     ) -> Self {
         Self { context, position, modules, ahead, failures: Vec::new() }
     }

@@ -233,7 +233,7 @@ impl VerifiedHistory {
         ReadAhead {
             sessions: self.waiting.len() as u64,
             bytes: self.bytes,
-            guardians: progress.guardians.into_iter().collect(),
+            guardians: progress.guardians.iter().copied().collect(),
             next_attempt: progress.next_attempt,
         }
     }

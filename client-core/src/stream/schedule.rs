@@ -7,7 +7,7 @@ mod request;
 mod segment;
 mod types;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 use rekindle_protocol::chain::ChainError;
 
@@ -16,7 +16,10 @@ use self::{
     request::Request,
     segment::{Segment, SegmentId},
 };
-use crate::federation::{GuardianFault, GuardianId, Guardians};
+use crate::{
+    federation::{GuardianFault, GuardianId, Guardians},
+    sorted::SortedMap,
+};
 
 /// What a session takes in memory at least, in bytes.
 const MIN_SESSION_BYTES: usize = 400;
@@ -33,7 +36,7 @@ pub struct Schedule<T> {
     end: u64,
     /// Without gaps from `position` to `frontier`.
     segments: VecDeque<Segment<T>>,
-    requests: BTreeMap<RequestId, Request>,
+    requests: SortedMap<RequestId, Request>,
     /// Requests of which nothing is wanted any more.
     aborted: Vec<RequestId>,
     next_id: u64,
@@ -58,7 +61,7 @@ impl<T> Schedule<T> {
             frontier: from,
             end: end.max(from),
             segments: VecDeque::new(),
-            requests: BTreeMap::new(),
+            requests: SortedMap::new(),
             aborted: Vec::new(),
             next_id: 0,
             waiting_bytes: 0,
@@ -252,12 +255,13 @@ impl<T> Schedule<T> {
         self.frontier = position;
         self.segments.clear();
         self.waiting_bytes = 0;
-        self.aborted.extend(std::mem::take(&mut self.requests).into_keys());
+        self.aborted.extend(self.requests.keys());
+        self.requests.clear();
     }
 
     /// For so many milliseconds nobody looked what had arrived: that is no guardian's fault.
     pub fn forgive(&mut self, milliseconds: u64) {
-        for request in self.requests.values_mut() {
+        for (_, request) in self.requests.iter_mut() {
             request.started += milliseconds;
             request.progress_at += milliseconds;
         }

@@ -2,7 +2,6 @@
 
 use std::{
     cell::RefCell,
-    collections::BTreeMap,
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll},
@@ -23,6 +22,7 @@ use super::{
 use crate::{
     federation::{FederationApi, GuardianFault, GuardianId, Guardians, random_u64},
     platform::{Runtime, Transport},
+    sorted::SortedMap,
 };
 
 /// If nobody has looked for so many milliseconds, what is late may have arrived long ago.
@@ -53,7 +53,7 @@ pub struct SessionStream {
     guardians: Rc<RefCell<Guardians>>,
     schedule: Schedule<HashedSession>,
     events: SelectAll<Abortable<LocalBoxStream<'static, Event>>>,
-    handles: BTreeMap<RequestId, AbortHandle>,
+    handles: SortedMap<RequestId, AbortHandle>,
     /// When to look at the schedule again, and the timer for it.
     alarm: Option<(u64, LocalBoxFuture<'static, ()>)>,
     attended_at: u64,
@@ -72,7 +72,7 @@ impl SessionStream {
             guardians: api.guardians.clone(),
             schedule: Schedule::new(from, end, limits),
             events: SelectAll::new(),
-            handles: BTreeMap::new(),
+            handles: SortedMap::new(),
             alarm: None,
             attended_at: api.runtime.now(),
             evidence: Vec::new(),

@@ -1,6 +1,6 @@
 //! A federation without servers: real keys, real signatures, sessions made by hand.
 
-use std::{collections::BTreeMap, rc::Rc};
+use std::rc::Rc;
 
 use rand::{RngCore, SeedableRng, rngs::StdRng};
 use rekindle_protocol::{
@@ -134,7 +134,7 @@ impl TestFederation {
 
     fn combine(&self, secrets: &[SecretShare], message: &Message) -> G2Bytes {
         let threshold = self.document.config.max_faulty();
-        let shares: BTreeMap<u16, G2Bytes> =
+        let shares: Vec<(u16, G2Bytes)> =
             (0..).zip(secrets).take(threshold + 1).map(|(id, secret)| (id, secret.sign(message))).collect();
         combine(threshold, &shares).expect("there are enough shares")
     }

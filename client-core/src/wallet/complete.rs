@@ -1,7 +1,5 @@
 //! Completing notes: the federation's signatures for outputs that are in history.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use rekindle_protocol::{
     bytes::{G2Bytes, SchnorrKey, TxId},
     modules::mint::{MAX_SHARES_REQUEST, SharesAnswer},
@@ -14,39 +12,50 @@ use crate::{
     federation::{GuardianId, SharesVerdict},
     modules::mint::{Note, ShareError, combine_shares},
     recovery::RecoveryFromHistory,
+    sorted::SortedMap,
 };
+
+/// A note on its way to its signature.
+struct Unsigned<'a> {
+    nonce: SchnorrKey,
+    note: &'a Note,
+    shares: SortedMap<GuardianId, G2Bytes>,
+    signature: Option<G2Bytes>,
+}
 
 /// Signature shares and what has become of them.
 struct Progress<'a> {
     context: &'a WalletContext,
-    notes: &'a [(SchnorrKey, Note)],
-    wanted: BTreeSet<OutPoint>,
-    shares: BTreeMap<OutPoint, BTreeMap<GuardianId, G2Bytes>>,
-    signatures: BTreeMap<SchnorrKey, G2Bytes>,
+    notes: SortedMap<OutPoint, Unsigned<'a>>,
 }
 
-impl Progress<'_> {
+impl<'a> Progress<'a> {
+    fn new(context: &'a WalletContext, notes: &'a [(SchnorrKey, Note)]) -> Self {
+        let unsigned = |(nonce, note): &'a (SchnorrKey, Note)| {
+            let unsigned = Unsigned { nonce: *nonce, note, shares: SortedMap::new(), signature: None };
+            (note.out_point, unsigned)
+        };
+        Self { context, notes: notes.iter().map(unsigned).collect() }
+    }
+
     /// Takes in a guardian's shares and completes the notes that have enough.
     fn take(&mut self, guardian: GuardianId, answer: SharesAnswer) -> SharesVerdict {
         for (out_point, share) in answer.shares {
-            if let (true, Some(share)) = (self.wanted.contains(&out_point), share) {
-                self.shares.entry(out_point).or_default().insert(guardian, share);
+            if let (Some(unsigned), Some(share)) = (self.notes.get_mut(&out_point), share) {
+                unsigned.shares.insert(guardian, share);
             }
         }
         let (mut verdict, mut at_fault) = (SharesVerdict::Enough, false);
-        for (nonce, note) in self.notes {
-            if self.signatures.contains_key(nonce) {
+        for (out_point, unsigned) in self.notes.iter_mut() {
+            if unsigned.signature.is_some() {
                 continue;
             }
-            let Some(shares) = self.shares.get_mut(&note.out_point) else {
-                verdict = SharesVerdict::More;
-                continue;
-            };
-            let (tweak, number) = (&note.tweak, note.out_point.output);
-            match combine_shares(self.context, tweak, number, note.denomination, shares) {
-                Ok(signature) => drop(self.signatures.insert(*nonce, signature)),
+            let (tweak, denomination) = (&unsigned.note.tweak, unsigned.note.denomination);
+            let shares = unsigned.shares.as_slice();
+            match combine_shares(self.context, tweak, out_point.output, denomination, shares) {
+                Ok(signature) => unsigned.signature = Some(signature),
                 Err(ShareError::WrongShares(wrong)) => {
-                    shares.retain(|guardian, _| !wrong.contains(guardian));
+                    unsigned.shares.retain(|guardian, _| !wrong.contains(guardian));
                     at_fault |= wrong.contains(&guardian);
                     verdict = SharesVerdict::More;
                 }
@@ -64,19 +73,14 @@ impl Wallet {
     /// are asked for by session, so that a guardian doesn't learn which outputs are the wallet's.
     pub(super) async fn complete_notes(&self, txid: Option<TxId>) -> Result<(), WalletError> {
         let context = self.joined()?;
-        let mut missing = self.with_live(|live| live.unsigned()).unwrap_or_default();
-        match txid {
-            Some(txid) => {
-                missing.retain(|(_, note)| note.out_point.txid == txid);
-                for part in missing.chunks(MAX_SHARES_REQUEST) {
-                    self.complete_part(&context, part, None).await?;
-                }
-            }
-            None => {
-                for part in missing.chunk_by(|(_, a), (_, b)| a.session == b.session) {
-                    let session = part.first().map(|(_, note)| note.session);
-                    self.complete_part(&context, part, session).await?;
-                }
+        for (session, mut notes) in self.with_live(|live| live.unsigned()).unwrap_or_default() {
+            let Some(txid) = txid else {
+                self.complete_part(&context, &notes, Some(session)).await?;
+                continue;
+            };
+            notes.retain(|(_, note)| note.out_point.txid == txid);
+            for part in notes.chunks(MAX_SHARES_REQUEST) {
+                self.complete_part(&context, part, None).await?;
             }
         }
         Ok(())
@@ -92,23 +96,18 @@ impl Wallet {
             return Ok(());
         }
         let out_points: Vec<OutPoint> = notes.iter().map(|(_, note)| note.out_point).collect();
-        let mut progress = Progress {
-            context,
-            notes,
-            wanted: out_points.iter().copied().collect(),
-            shares: BTreeMap::new(),
-            signatures: BTreeMap::new(),
-        };
+        let mut progress = Progress::new(context, notes);
         let mut check = |guardian, answer| progress.take(guardian, answer);
         let api = self.api()?;
         match session {
             Some(session) => api.session_shares(session, &mut check).await?,
             None => api.mint_shares(&out_points, &mut check).await?,
         }
-        let signatures = progress.signatures;
         self.update(|live, batch| {
-            for (nonce, signature) in signatures {
-                live.scanner.modules.mint.complete(&nonce, signature);
+            for unsigned in progress.notes.values() {
+                if let Some(signature) = unsigned.signature {
+                    live.scanner.modules.mint.complete(&unsigned.nonce, signature);
+                }
             }
             live.scanner.modules.mint.store_live(batch);
             Ok(())

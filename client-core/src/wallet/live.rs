@@ -1,9 +1,6 @@
 //! A wallet's state in memory. It changes only by batches that the store has taken first.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::rc::Rc;
 
 use rekindle_protocol::{
     bytes::{Hash, SchnorrKey, TxId},
@@ -21,6 +18,7 @@ use crate::{
     modules::mint::{Note, Token},
     platform::{Batch, Scan, Store},
     recovery::{Modules, Scanner, TransactionView},
+    sorted::{SortedMap, SortedSet},
 };
 
 /// Everything that changes in a wallet.
@@ -30,9 +28,9 @@ pub struct Live {
     /// Position in history and the modules' states.
     pub scanner: Scanner,
     /// Transactions on their way.
-    pub pending: BTreeMap<TxId, Pending>,
+    pub pending: SortedMap<TxId, Pending>,
     /// Tokens that were received and not redeemed yet.
-    pub received: BTreeMap<Hash, Token>,
+    pub received: SortedMap<Hash, Token>,
 }
 
 impl Live {
@@ -43,15 +41,15 @@ impl Live {
     pub async fn load(context: Rc<WalletContext>, store: &dyn Store) -> Result<Self, WalletError> {
         let modules = Modules::load_live(&context, store).await?;
         let (position, ahead) = match store.get(keys::POSITION.as_bytes()).await? {
-            Some(bytes) => decode::<(ChainPosition, BTreeSet<TxId>)>(&bytes)?,
-            None => (ChainPosition::GENESIS, BTreeSet::new()),
+            Some(bytes) => decode::<(ChainPosition, SortedSet<TxId>)>(&bytes)?,
+            None => (ChainPosition::GENESIS, SortedSet::new()),
         };
-        let mut pending = BTreeMap::new();
+        let mut pending = SortedMap::new();
         for (_, value) in store.scan(&Scan::prefix(keys::PENDING_PREFIX)).await? {
             let record: Pending = decode(&value)?;
             pending.insert(record.transaction.id(), record);
         }
-        let mut received = BTreeMap::new();
+        let mut received = SortedMap::new();
         for (key, value) in store.scan(&Scan::prefix(keys::RECEIVED_PREFIX)).await? {
             let id =
                 std::str::from_utf8(&key[keys::RECEIVED_PREFIX.len()..]).ok().and_then(|id| id.parse().ok());
@@ -149,7 +147,7 @@ impl Live {
 
     /// Notes that can be spent now.
     pub fn spendable(&self) -> impl Iterator<Item = (&SchnorrKey, &Note)> {
-        let reserved: BTreeSet<[u8; 32]> = self
+        let reserved: SortedSet<[u8; 32]> = self
             .pending
             .values()
             .flat_map(|pending| pending.transaction.inputs.iter().map(|input| input.nonce.0))
@@ -159,15 +157,13 @@ impl Live {
         })
     }
 
-    /// Notes whose signature is still to be fetched, in order of their sessions.
-    pub fn unsigned(&self) -> Vec<(SchnorrKey, Note)> {
-        let notes = self.scanner.modules.mint.notes();
-        let mut notes: Vec<_> = notes
-            .filter(|(_, note)| note.signature.is_none())
-            .map(|(nonce, note)| (*nonce, note.clone()))
-            .collect();
-        notes.sort_by_key(|(_, note)| (note.session, note.out_point));
-        notes
+    /// Notes whose signature is still to be fetched, by session.
+    pub fn unsigned(&self) -> SortedMap<u64, Vec<(SchnorrKey, Note)>> {
+        let mut sessions: SortedMap<u64, Vec<_>> = SortedMap::new();
+        for (nonce, note) in self.scanner.modules.mint.notes().filter(|(_, note)| note.signature.is_none()) {
+            sessions.entry(note.session).or_default().push((*nonce, note.clone()));
+        }
+        sessions
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a wallet shows: balance, history, outstanding tokens.
 
-use std::collections::BTreeSet;
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use rekindle_protocol::{
     bytes::{Hash, TxId},
@@ -13,6 +14,7 @@ use super::{Wallet, WalletError, live::Live};
 use crate::{
     context::WalletContext,
     modules::mint::{Token, TokenNote},
+    sorted::SortedSet,
 };
 
 /// What a wallet holds, in sats. The three parts never overlap.
@@ -161,7 +163,7 @@ fn balance_of(live: &Live) -> Balance {
 fn history_of(live: &Live) -> Vec<HistoryEntry> {
     let modules = &live.scanner.modules;
     let reclaimed = modules.operations.reclaimed();
-    let tokens: BTreeSet<TxId> =
+    let tokens: SortedSet<TxId> =
         modules.mint.notes().filter(|(_, n)| n.in_token).map(|(_, n)| n.out_point.txid).collect();
     let settled = modules.operations.iter().map(|(txid, operation)| HistoryEntry {
         txid: *txid,
@@ -181,7 +183,9 @@ fn history_of(live: &Live) -> Vec<HistoryEntry> {
         time: pending.time,
         status: OperationStatus::Pending,
     });
-    let mut entries: Vec<HistoryEntry> = settled.chain(pending).collect();
-    entries.sort_by_key(|entry| (core::cmp::Reverse(entry.time), entry.txid));
-    entries
+    let entries: Vec<HistoryEntry> = settled.chain(pending).collect();
+    // Newest first. A heap sorts with less code than a vector.
+    let keys = entries.iter().enumerate().map(|(at, entry)| (Reverse(entry.time), entry.txid, at));
+    let order = keys.collect::<BinaryHeap<_>>().into_sorted_vec();
+    order.into_iter().map(|(.., at)| entries[at].clone()).collect()
 }

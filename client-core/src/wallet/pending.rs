@@ -1,7 +1,5 @@
 //! Transactions on their way: stored before they are sent, and kept until a signed session decides.
 
-use std::collections::BTreeMap;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
@@ -10,6 +8,8 @@ use rekindle_protocol::{
     session::{HashedItems, Item},
     transaction::{ModuleId, Transaction},
 };
+
+use crate::sorted::SortedMap;
 
 /// A transaction that was stored and may have been sent.
 ///
@@ -57,7 +57,7 @@ pub fn decide(txid: &TxId, transaction: &Transaction, content: &HashedItems) -> 
 }
 
 /// What a session decides about all pending transactions.
-pub fn decide_all(pending: &BTreeMap<TxId, Pending>, content: &HashedItems) -> Vec<(TxId, Decision)> {
+pub fn decide_all(pending: &SortedMap<TxId, Pending>, content: &HashedItems) -> Vec<(TxId, Decision)> {
     pending
         .iter()
         .filter_map(|(txid, pending)| Some((*txid, decide(txid, &pending.transaction, content)?)))

@@ -47,7 +47,8 @@ fn from_text(text: &str) -> StoreError {
 fn split(text: &str) -> (&str, &str) {
     let mut rest = text;
     loop {
-        let (part, after) = rest.split_once(": ").unwrap_or((rest, ""));
+        let (part, after) = rest.split_once(':').unwrap_or((rest, ""));
+        let after = after.trim_start();
         if part.ends_with("Error") && !part.contains(' ') {
             return (part, after);
         }

@@ -61,7 +61,7 @@ mod tests {
         let blinded = blind(&nonce, &factor);
         assert_ne!(blinded, nonce.to_bytes());
         let seen = Message::from_bytes(&blinded).unwrap();
-        let shares = [1, 3].into_iter().map(|id| (id, secrets[usize::from(id)].sign(&seen))).collect();
+        let shares = [1u16, 3].map(|id| (id, secrets[usize::from(id)].sign(&seen)));
         let signature = unblind(&combine(1, &shares).unwrap(), &factor).unwrap();
         assert!(keys.public_key().unwrap().verify(&nonce, &signature));
         // What the guardians signed says nothing about another nonce.

@@ -1,12 +1,10 @@
-//! Key sets, shares and their combination.
-
-use std::collections::BTreeMap;
+//! Key sets and shares.
 
 use bls12_381::{G1Affine, Scalar};
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use threshold_crypto::{
-    Fr, PublicKeySet, Signature, SignatureShare,
+    Fr, PublicKeySet,
     ff::{Field, PrimeField},
     poly::Poly,
 };
@@ -20,9 +18,6 @@ use crate::{
 
 /// Most guardians of a federation.
 pub const MAX_GUARDIANS: usize = 100;
-
-/// First byte's flag for the identity in compressed encodings, the one point that decoding alone does not refuse.
-const IDENTITY_FLAG: u8 = 0x40;
 
 /// A checked public key: of a federation, of a denomination, or of one guardian's share of either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +37,6 @@ impl PublicKey {
     pub fn verify(&self, message: &Message, signature: &G2Bytes) -> bool {
         check_g2(signature).is_ok_and(|signature| curve::is_signature(&self.0, &message.0, &signature))
     }
-}
-
-fn decode_signature(bytes: &G2Bytes) -> Result<Signature, BlsError> {
-    if bytes.0[0] & IDENTITY_FLAG != 0 {
-        return Err(BlsError::NotAPoint);
-    }
-    Signature::from_bytes(bytes.0).map_err(|_| BlsError::NotAPoint)
 }
 
 /// The public side of a threshold key: the key that combined signatures verify under, and each guardian's share of it.
@@ -89,25 +77,6 @@ impl KeySet {
         };
         (keys, shares)
     }
-}
-
-/// Combines signature shares of distinct guardians into the one signature that any threshold + 1 of them make.
-///
-/// Shares must have been verified: a wrong one gives a wrong signature, not an error.
-///
-/// # Errors
-/// [`BlsError::TooFewShares`] for `threshold` shares or fewer, [`BlsError::NotAPoint`].
-pub fn combine(threshold: usize, shares: &BTreeMap<u16, G2Bytes>) -> Result<G2Bytes, BlsError> {
-    let shares: Vec<(u64, SignatureShare)> = shares
-        .iter()
-        .map(|(id, share)| Ok((u64::from(*id), SignatureShare(decode_signature(share)?))))
-        .collect::<Result<_, BlsError>>()?;
-    // Combination asks a key set for nothing but its threshold, so any polynomial of that degree serves.
-    let degree = PublicKeySet::from(Poly::monomial(threshold).commitment());
-    let signature = degree
-        .combine_signatures(shares.iter().map(|(id, share)| (*id, share)))
-        .map_err(|_| BlsError::TooFewShares)?;
-    Ok(G2Bytes(signature.to_bytes()))
 }
 
 /// One guardian's secret share of a threshold key. Erased when dropped; it has no `Debug`.
@@ -160,7 +129,7 @@ impl SecretShare {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bls::SESSION_DST;
+    use crate::bls::{SESSION_DST, combine};
     use rand::SeedableRng;
 
     fn rng() -> rand::rngs::StdRng {
@@ -171,20 +140,18 @@ mod tests {
     fn any_threshold_plus_one_shares_make_the_same_signature() {
         let (keys, secrets) = KeySet::deal(1, 4, &mut rng());
         let message = Message::hash(b"session", SESSION_DST);
-        let shares: BTreeMap<u16, G2Bytes> =
+        let shares: Vec<(u16, G2Bytes)> =
             (0..4).zip(&secrets).map(|(id, key)| (id, key.sign(&message))).collect();
         for (id, share) in &shares {
             assert!(keys.share_key(*id).unwrap().verify(&message, share));
             assert!(!keys.share_key((id + 1) % 4).unwrap().verify(&message, share));
         }
-        let of = |ids: [u16; 2]| combine(1, &ids.into_iter().map(|id| (id, shares[&id])).collect()).unwrap();
+        let of = |ids: [usize; 2]| combine(1, &ids.map(|id| shares[id])).unwrap();
         let signature = of([0, 1]);
         assert_eq!(signature, of([2, 3]));
         let key = keys.public_key().unwrap();
         assert!(key.verify(&message, &signature));
         assert!(!key.verify(&Message::hash(b"other", SESSION_DST), &signature));
-        let one = shares.into_iter().take(1).collect();
-        assert_eq!(combine(1, &one), Err(BlsError::TooFewShares));
     }
 
     #[test]

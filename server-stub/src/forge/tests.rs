@@ -144,7 +144,7 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
     for (at, note) in found.notes.values().take(3) {
         let issued = issued_at(&db.read().unwrap(), &[*at]).unwrap();
         assert_eq!(issued[0].1.as_ref(), Some(note));
-        let shares = signers.iter().map(|(id, signer)| (*id, signer.sign(note).unwrap())).collect();
+        let shares: Vec<_> = signers.iter().map(|(id, signer)| (*id, signer.sign(note).unwrap())).collect();
         let Item::Transaction(transaction) = sessions
             .iter()
             .flat_map(|session| &session.content.items)

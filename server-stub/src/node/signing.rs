@@ -194,7 +194,7 @@ impl Signing {
         let Some(unsigned) = self.unsigned.get_mut(&session) else { return };
         while unsigned.shares.len() > self.max_faulty {
             let chosen = unsigned.shares.iter().take(self.max_faulty + 1).map(|(id, share)| (*id, *share));
-            let chosen = chosen.collect();
+            let chosen: Vec<_> = chosen.collect();
             let signature = SIGNATURES.measure(|| {
                 let signature = combine(self.max_faulty, &chosen).ok();
                 signature.filter(|it| self.key.verify(&unsigned.message, it))

@@ -1,6 +1,6 @@
 //! A list that honest guardians know to different lengths.
 
-use super::{GuardianId, Heard, QueryStrategy, Quorum, Step};
+use super::{GuardianId, Heard, QueryStrategy, Quorum, Step, count::reached_by};
 
 /// Believes the longest prefix that f + 1 of at least n - f answers share.
 ///
@@ -37,10 +37,9 @@ impl<T: Clone + Eq> PrefixAgreement<T> {
 
 /// The length of the longest prefix of `list` that `needed` of `all` (itself included) begin with.
 fn shared_length<T: Eq>(list: &[T], all: &[&[T]], needed: usize) -> usize {
-    let mut lengths: Vec<usize> =
-        all.iter().map(|other| list.iter().zip(other.iter()).take_while(|(a, b)| a == b).count()).collect();
-    lengths.sort_unstable_by(|a, b| b.cmp(a));
-    lengths.get(needed - 1).copied().unwrap_or(0)
+    let shared = |other: &&[T]| list.iter().zip(other.iter()).take_while(|(a, b)| a == b).count() as u64;
+    let lengths: Vec<u64> = all.iter().map(shared).collect();
+    reached_by(&lengths, needed).and_then(|length| usize::try_from(length).ok()).unwrap_or(0)
 }
 
 impl<T: Clone + Eq> QueryStrategy<Vec<T>> for PrefixAgreement<T> {

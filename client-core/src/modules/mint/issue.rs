@@ -1,7 +1,5 @@
 //! Issuing notes: blinded nonces out, signature shares in, checked signatures kept.
 
-use std::collections::BTreeMap;
-
 use rekindle_protocol::{
     bls::{self, BlsError, PublicKey},
     bytes::{G2Bytes, SchnorrKey, Tweak},
@@ -47,7 +45,7 @@ pub fn blind_output(
     MintOutput { denomination, blinded_nonce }.into_output(context.mint_id)
 }
 
-/// Turns guardians' shares into the federation's signature on a note's nonce.
+/// Turns the shares of distinct guardians into the federation's signature on a note's nonce.
 ///
 /// Optimistic: the combined signature is checked first, two pairings; only if it is wrong are the shares checked one
 /// by one, so that the guardian at fault gets named and the others' shares are used without it.
@@ -59,17 +57,15 @@ pub fn combine_shares(
     tweak: &Tweak,
     number: u8,
     denomination: Denomination,
-    shares: &BTreeMap<u16, G2Bytes>,
+    shares: &[(u16, G2Bytes)],
 ) -> Result<G2Bytes, ShareError> {
     let keys = context.mint.keys(denomination).ok_or(ShareError::NoSuchDenomination)?;
     let threshold = context.config.max_faulty();
     let secret = context.secret.output(context.mint_id, tweak, number);
     let nonce = note_message(&secret.public_key());
     let public_key = keys.public_key()?;
-    let finish = |shares: &BTreeMap<u16, G2Bytes>| -> Option<G2Bytes> {
-        let first: BTreeMap<u16, G2Bytes> =
-            shares.iter().take(threshold + 1).map(|(id, s)| (*id, *s)).collect();
-        let signature = bls::unblind(&bls::combine(threshold, &first).ok()?, &secret.blinding).ok()?;
+    let finish = |shares: &[(u16, G2Bytes)]| -> Option<G2Bytes> {
+        let signature = bls::unblind(&bls::combine(threshold, shares).ok()?, &secret.blinding).ok()?;
         public_key.verify(&nonce, &signature).then_some(signature)
     };
     if shares.len() <= threshold {
@@ -79,10 +75,10 @@ pub fn combine_shares(
         return Ok(signature);
     }
     let blinded = bls::Message::from_bytes(&bls::blind(&nonce, &secret.blinding))?;
-    let (mut valid, mut wrong) = (BTreeMap::new(), Vec::new());
+    let (mut valid, mut wrong) = (Vec::new(), Vec::new());
     for (id, share) in shares {
         if keys.share_key(*id).is_ok_and(|key: PublicKey| key.verify(&blinded, share)) {
-            valid.insert(*id, *share);
+            valid.push((*id, *share));
         } else {
             wrong.push(*id);
         }

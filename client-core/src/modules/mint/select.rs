@@ -1,9 +1,13 @@
 //! Which notes to spend and which to make.
 
+use core::cmp::Reverse;
+
 use rekindle_protocol::{
     amount::Amount,
     modules::mint::{Denomination, MintConfig},
 };
+
+use crate::sorted::SortedSet;
 
 /// The fewest notes that are worth exactly `amount`, largest first.
 pub fn decompose(amount: Amount, config: &MintConfig) -> Vec<Denomination> {
@@ -33,10 +37,10 @@ pub fn decompose_after_fees(amount: Amount, fee: Amount, config: &MintConfig) ->
 /// spent and little change comes back.
 pub fn select(notes: &[Amount], target: Amount, fee: Amount) -> Option<Vec<usize>> {
     let worth = |at: usize| notes[at].sats().saturating_sub(fee.sats());
-    let mut order: Vec<usize> = (0..notes.len()).filter(|at| worth(*at) > 0).collect();
-    order.sort_by_key(|at| core::cmp::Reverse(worth(*at)));
+    let usable = (0..notes.len()).filter(|at| worth(*at) > 0);
+    let order: SortedSet<(Reverse<u64>, usize)> = usable.map(|at| (Reverse(worth(at)), at)).collect();
     let (mut chosen, mut left, mut missing) = (Vec::new(), Vec::new(), target.sats());
-    for at in order {
+    for &(_, at) in order.iter() {
         if worth(at) <= missing {
             missing -= worth(at);
             chosen.push(at);

@@ -1,7 +1,5 @@
 //! Tokens: notes as text, to be handed to somebody. Whoever redeems a token first has the money.
 
-use std::collections::BTreeSet;
-
 use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
@@ -14,6 +12,8 @@ use rekindle_protocol::{
 };
 use thiserror::Error;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+use crate::sorted::SortedSet;
 
 /// Why a text is not a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -87,7 +87,7 @@ impl Token {
             return Err(TokenError::Notes);
         }
         // Two secrets, k and -k, share one nonce: what must differ is the nonces.
-        let nonces: Option<BTreeSet<SchnorrKey>> = token.notes.iter().map(TokenNote::nonce).collect();
+        let nonces: Option<SortedSet<SchnorrKey>> = token.notes.iter().map(TokenNote::nonce).collect();
         if nonces.is_some_and(|nonces| nonces.len() == count) { Ok(token) } else { Err(TokenError::Notes) }
     }
 }

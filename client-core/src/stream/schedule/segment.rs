@@ -1,9 +1,9 @@
 //! A run of sessions that is fetched as one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use super::{Ready, weight};
-use crate::federation::GuardianId;
+use crate::{federation::GuardianId, sorted::SortedSet};
 
 /// A segment's number.
 pub(super) type SegmentId = u64;
@@ -19,7 +19,7 @@ pub(super) struct Segment<T> {
     /// Requests in flight for it: two while it is hedged.
     pub requests: usize,
     /// Guardians that failed at it.
-    pub tried: BTreeSet<GuardianId>,
+    pub tried: SortedSet<GuardianId>,
     /// Whether asking for it again is a retry, which the budget must allow.
     pub is_retry: bool,
     /// Whether to ask past caches.
@@ -34,7 +34,7 @@ impl<T> Segment<T> {
             next: from,
             to,
             requests: 0,
-            tried: BTreeSet::new(),
+            tried: SortedSet::new(),
             is_retry: false,
             bypass_cache: false,
             arrived: VecDeque::new(),

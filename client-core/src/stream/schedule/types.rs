@@ -1,8 +1,6 @@
 //! What a schedule is told and what it says.
 
-use std::collections::BTreeSet;
-
-use crate::federation::GuardianId;
+use crate::{federation::GuardianId, sorted::SortedSet};
 
 /// What a stream may use at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,7 +75,7 @@ pub struct Progress {
     /// Bytes that wait for their turn.
     pub waiting_bytes: usize,
     /// Guardians that are being asked right now.
-    pub guardians: BTreeSet<GuardianId>,
+    pub guardians: SortedSet<GuardianId>,
     /// If nobody can be asked right now: when the next attempt is due.
     pub next_attempt: Option<u64>,
 }
