@@ -61,7 +61,10 @@ fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {
 const RESERVED_BYTES: usize = 1024;
 
 /// For `#[borsh(deserialize_with)]`: a list of at most `MAX` values.
-pub(crate) fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<Vec<T>, Error> {
+///
+/// # Errors
+/// If it is longer or does not decode.
+pub fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<Vec<T>, Error> {
     let len = read_length(reader, MAX)?;
     let mut values = Vec::with_capacity(len.min(RESERVED_BYTES / size_of::<T>().max(1)));
     for _ in 0..len {
@@ -71,7 +74,10 @@ pub(crate) fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut 
 }
 
 /// For `#[borsh(deserialize_with)]`: a byte string of at most `MAX` bytes.
-pub(crate) fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
+///
+/// # Errors
+/// If it is longer or does not decode.
+pub fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
     let len = read_length(reader, MAX)?;
     let mut bytes = Vec::with_capacity(len.min(RESERVED_BYTES));
     if reader.take(len as u64).read_to_end(&mut bytes)? < len {
@@ -81,7 +87,10 @@ pub(crate) fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>
 }
 
 /// For `#[borsh(deserialize_with)]`: UTF-8 text of at most `MAX` bytes.
-pub(crate) fn text<const MAX: usize, R: Read>(reader: &mut R) -> Result<String, Error> {
+///
+/// # Errors
+/// If it is longer or does not decode.
+pub fn text<const MAX: usize, R: Read>(reader: &mut R) -> Result<String, Error> {
     String::from_utf8(bytes::<MAX, R>(reader)?).map_err(|error| Error::new(ErrorKind::InvalidData, error))
 }
 

@@ -9,6 +9,7 @@ pub mod dev;
 pub mod faucet;
 pub mod files;
 pub mod forge;
+pub mod guardian;
 pub mod ledger;
 pub mod network;
 pub mod node;

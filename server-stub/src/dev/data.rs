@@ -11,15 +11,13 @@
 //! Files with secrets can be read by their owner alone. They are in clear: this is for development.
 
 use std::{
-    fs::{self, OpenOptions},
-    io::{self, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs, io,
     path::{Path, PathBuf},
 };
 
 use rand::{RngCore, rngs::OsRng};
 use rekindle_protocol::{
-    config::{ClientConfig, ConfigError},
+    config::{ClientConfig, ConfigError, MAX_CONFIG_BYTES},
     encoding::{Canonical, DecodeError},
     schnorr,
 };
@@ -27,6 +25,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     dealer::{Deal, Dealt},
+    files::{self, Readers},
     node::GuardianKeys,
 };
 
@@ -103,7 +102,9 @@ impl DataDir {
     /// # Errors
     /// [`DataError`].
     pub fn open(root: &Path) -> Result<Option<Self>, DataError> {
-        let Some(bytes) = read_if_there(&root.join(CONFIG))? else { return Ok(None) };
+        let path = root.join(CONFIG);
+        let bytes = files::read_if_there(&path, MAX_CONFIG_BYTES as u64).map_err(at(&path))?;
+        let Some(bytes) = bytes else { return Ok(None) };
         let config = ClientConfig::from_bytes(&bytes)?;
         config.validate()?;
         Ok(Some(Self { root: root.into(), config }))
@@ -118,17 +119,12 @@ impl DataDir {
         let dir = Self { root: root.into(), config: dealt.config };
         for (id, keys) in (0..).zip(&dealt.guardians) {
             let path = dir.guardian(id);
-            match fs::DirBuilder::new().mode(0o700).create(&path) {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-                result => result.map_err(at(&path))?,
-            }
+            files::private_folder(&path).map_err(at(&path))?;
             write_secret(&dir.keys_path(id), &keys.to_bytes())?;
         }
         write_secret(&root.join(ISSUER), &*dealt.issuer.to_bytes())?;
         let config = root.join(CONFIG);
-        let draft = root.join("config.tmp");
-        fs::write(&draft, dir.config.to_bytes()).map_err(at(&draft))?;
-        fs::rename(&draft, &config).map_err(at(&config))?;
+        files::replace(&config, &dir.config.to_bytes(), Readers::Anyone).map_err(at(&config))?;
         Ok(dir)
     }
 
@@ -204,25 +200,9 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> DataError {
     |error| DataError::Io { path, error }
 }
 
-fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, DataError> {
-    match fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(at(path)(error)),
-    }
-}
-
 /// Writes a file that its owner alone can read.
 fn write_secret(path: &Path, bytes: &[u8]) -> Result<(), DataError> {
-    // Whatever is there from a dealing that was interrupted has the same mode.
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-        .map_err(at(path))?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
+    files::replace(path, bytes, Readers::Owner).map_err(at(path))
 }
 
 #[cfg(test)]

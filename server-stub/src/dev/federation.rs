@@ -20,10 +20,11 @@ use tokio::{
 };
 use tracing::info;
 
-use super::{Command, DEFAULT_PORT, DataDir, DevError, DevOptions, guardian::DevGuardian};
+use super::{Command, DEFAULT_PORT, DataDir, DevError, DevOptions};
 use crate::{
     api,
     faucet::{self, Faucet},
+    guardian::ServedNode,
     ledger::Ledger,
     network::{Hub, OutboxLimits},
     node::{self, NodeHandle, NodeSetup, Settings},
@@ -40,7 +41,7 @@ pub struct DevFederation {
     hub: Hub,
     ports: Vec<u16>,
     urls: Vec<UrlAnnouncement>,
-    guardians: BTreeMap<u16, DevGuardian>,
+    guardians: BTreeMap<u16, ServedNode>,
     handles: Handles,
     faucet: (oneshot::Sender<()>, JoinHandle<()>),
 }
@@ -102,7 +103,7 @@ impl DevFederation {
 
     /// A guardian that runs.
     pub fn guardian(&self, id: u16) -> Option<&NodeHandle> {
-        self.guardians.get(&id).map(DevGuardian::handle)
+        self.guardians.get(&id).map(ServedNode::handle)
     }
 
     /// Carries out a command.
@@ -164,7 +165,7 @@ impl DevFederation {
         let router = api::router(node.handle().clone(), api::Setup::new(self.urls.clone()))
             .map_err(|error| DevError::Config(error.to_string()))?;
         lock(&self.handles).insert(id, node.handle().clone());
-        self.guardians.insert(id, DevGuardian::start(node, listener, router));
+        self.guardians.insert(id, ServedNode::start(node, api::Server::default(), listener, router));
         info!(guardian = id, "started");
         Ok(())
     }

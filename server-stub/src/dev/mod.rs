@@ -12,7 +12,6 @@
 mod command;
 mod data;
 mod federation;
-mod guardian;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! One guardian of a development federation: a node and its session API.
+//! A node and its session API.
 
 use std::{sync::Weak, time::Duration};
 
@@ -20,16 +20,17 @@ use crate::{
 /// How long a database may take to close after its guardian has stopped.
 const CLOSING: Duration = Duration::from_secs(5);
 
-/// A guardian that runs.
-pub struct DevGuardian {
+/// A node whose API is served.
+pub struct ServedNode {
     handle: NodeHandle,
-    stop: oneshot::Sender<()>,
-    task: JoinHandle<Result<(), NodeError>>,
+    stop: Option<oneshot::Sender<()>>,
+    /// Until its end was told.
+    task: Option<JoinHandle<Result<(), NodeError>>>,
 }
 
-impl DevGuardian {
+impl ServedNode {
     /// Serves a node's API. If the node fails, the API ends with it.
-    pub fn start(mut node: RunningNode, listener: TcpListener, router: Router) -> Self {
+    pub fn start(mut node: RunningNode, server: api::Server, listener: TcpListener, router: Router) -> Self {
         let handle = node.handle().clone();
         let id = handle.id();
         let (stop, stopped) = oneshot::channel();
@@ -44,10 +45,10 @@ impl DevGuardian {
                     }
                 }
             };
-            api::serve(listener, router, end).await;
+            server.serve(listener, router, end).await;
             result.and(node.stop().await)
         });
-        Self { handle, stop, task }
+        Self { handle, stop: Some(stop), task: Some(task) }
     }
 
     /// The node.
@@ -55,17 +56,29 @@ impl DevGuardian {
         &self.handle
     }
 
-    /// Stops the API and the node and waits until its database is closed.
+    /// Waits until the node ends by itself, which it does only upon an error, and its API with it. Returns at once if
+    /// that was told already.
     ///
     /// # Errors
     /// What the node failed with.
-    pub async fn stop(self) -> Result<(), NodeError> {
-        let database: Weak<Db> = std::sync::Arc::downgrade(self.handle.db());
-        drop(self.handle);
-        // The task may have ended by itself.
-        let _ = self.stop.send(());
+    pub async fn ended(&mut self) -> Result<(), NodeError> {
+        let Some(task) = &mut self.task else { return Ok(()) };
         // It does not panic and nobody cancels it.
-        let result = self.task.await.unwrap_or(Ok(()));
+        let result = task.await.unwrap_or(Ok(()));
+        self.task = None;
+        result
+    }
+
+    /// Stops the API and the node and waits until its database is closed.
+    ///
+    /// # Errors
+    /// What the node failed with, unless that was told already.
+    pub async fn stop(mut self) -> Result<(), NodeError> {
+        let database: Weak<Db> = std::sync::Arc::downgrade(self.handle.db());
+        // Dropped is told.
+        self.stop.take();
+        let result = self.ended().await;
+        drop(self);
         // Requests that were cut off may still hold the database for as long as they compute.
         let closed = async {
             while database.strong_count() > 0 {

@@ -1,0 +1,230 @@
+//! Running a guardian.
+
+use std::{
+    future::Future,
+    path::PathBuf,
+    pin::pin,
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use rekindle_protocol::{
+    bytes::FederationId,
+    config::UrlAnnouncement,
+    invite::{InviteCode, InvitedGuardian},
+};
+use serde::Serialize;
+use tokio::{net::TcpListener, sync::watch};
+use tracing::info;
+
+use super::{GuardianError, Home, HomeError, Membership, ServedNode, agreement::agreement};
+use crate::{
+    api,
+    consensus::GuardianId,
+    ledger::Ledger,
+    network::{
+        OutboxLimits,
+        tcp::{PeerStatus, TcpNetwork, TcpSettings},
+    },
+    node::{self, NodeError, NodeHandle, NodeSetup, Settings},
+    secrets::Password,
+};
+
+/// What to run, and how.
+pub struct RunOptions {
+    /// The data directory.
+    pub data: PathBuf,
+    /// Opens its secrets.
+    pub password: Password,
+    /// Limits and times of the node.
+    pub settings: Settings,
+    /// Limits of the API.
+    pub limits: api::Limits,
+    /// How the API is served.
+    pub server: api::Server,
+}
+
+/// What tools need to know: the content of the `ready` line.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Description {
+    /// Which guardian it is.
+    pub guardian: GuardianId,
+    /// Its federation.
+    pub federation: FederationId,
+    /// The address that it listens on for wallets.
+    pub api: String,
+    /// The address that it listens on for other guardians.
+    pub peers: String,
+    /// The federation's invite code.
+    pub invite: String,
+}
+
+/// A guardian that runs.
+pub struct RunningGuardian {
+    node: ServedNode,
+    names: Vec<String>,
+    description: Description,
+    peers: watch::Receiver<Vec<PeerStatus>>,
+}
+
+impl RunningGuardian {
+    /// Opens a guardian's data directory and starts all of it.
+    ///
+    /// # Errors
+    /// [`GuardianError`].
+    pub async fn start(options: RunOptions) -> Result<Self, GuardianError> {
+        let home = Home::at(&options.data);
+        let member = {
+            let (home, password) = (home.clone(), options.password.clone());
+            // Deriving the key takes memory and a moment.
+            tokio::task::spawn_blocking(move || home.member(&password))
+                .await
+                .map_err(std::io::Error::other)??
+        };
+        let urls = announce(&home, &member)?;
+        let Membership { profile, secrets, members, config, .. } = member;
+        let keys = secrets.keys.ok_or(HomeError::Mixed("the secrets hold no keys of a federation"))?;
+        // Everything that a config can be refused for comes before anything is opened or written.
+        let machine = Arc::new(Ledger::new(&config)?);
+        let config = Arc::new(config);
+        let federation = config.federation_id();
+        let own = members.own;
+        let for_peers = listen(&profile.listen).await?;
+        let for_wallets = listen(&profile.api_listen).await?;
+        let description = Description {
+            guardian: own,
+            federation,
+            api: for_wallets.local_addr()?.to_string(),
+            peers: for_peers.local_addr()?.to_string(),
+            invite: invite(&federation, &urls),
+        };
+        let network = TcpSettings {
+            own,
+            identity: secrets.tls,
+            guardians: members.addresses(),
+            federation,
+            config: members.config_hash(&config, &keys.consensus, &options.settings),
+            limits: OutboxLimits::default(),
+        };
+        let network = TcpNetwork::start(network, for_peers)?;
+        let peers = network.peers();
+        let names = config.guardians.iter().map(|guardian| guardian.name.clone()).collect();
+        let setup = NodeSetup { id: own, config, keys, settings: options.settings, machine };
+        let database = home.database();
+        // Replaying a long log takes a moment.
+        let started = tokio::task::spawn_blocking(move || node::start(setup, &database, network)).await;
+        let node = started.map_err(std::io::Error::other)??;
+        let save: api::Save = Box::new(move |urls| home.save_urls(own, urls).map_err(std::io::Error::other));
+        let api = api::Setup {
+            limits: options.limits,
+            announcements: api::Announcements::new(urls, Some(save)),
+            peers: Some(peers.clone()),
+            admin: None,
+            backup: None,
+        };
+        let router = api::router(node.handle().clone(), api)?;
+        let node = ServedNode::start(node, options.server, for_wallets, router);
+        info!(guardian = own, %federation, "listening for wallets on {}", description.api);
+        Ok(Self { node, names, description, peers })
+    }
+
+    /// What tools need to know.
+    pub fn description(&self) -> &Description {
+        &self.description
+    }
+
+    /// The node.
+    pub fn handle(&self) -> &NodeHandle {
+        self.node.handle()
+    }
+
+    /// A watch on the state of the connection to each guardian, by id.
+    pub fn peers(&self) -> watch::Receiver<Vec<PeerStatus>> {
+        self.peers.clone()
+    }
+
+    /// Waits until the guardian has a reason to stop of its own.
+    ///
+    /// # Errors
+    /// The reason.
+    pub async fn ended(&mut self) -> Result<(), GuardianError> {
+        let peers = self.peers.clone();
+        let disagreement = async {
+            match agreement(peers).await {
+                Ok(()) => std::future::pending().await,
+                Err(by) => by,
+            }
+        };
+        tokio::select! {
+            ended = self.node.ended() => Ok(ended?),
+            by = disagreement => Err(GuardianError::Disagreement(
+                by.into_iter().map(|id| (id, self.names[usize::from(id)].clone())).collect(),
+            )),
+        }
+    }
+
+    /// Stops all of it, with the last writes done.
+    ///
+    /// # Errors
+    /// What the node failed with.
+    pub async fn stop(self) -> Result<(), NodeError> {
+        self.node.stop().await
+    }
+}
+
+/// Runs a guardian until `stop`; writes a line to `say` once it listens.
+///
+/// # Errors
+/// [`GuardianError`] if it does not start, or stops by itself.
+pub async fn run(
+    options: RunOptions,
+    stop: impl Future<Output = ()>,
+    mut say: impl FnMut(&str),
+) -> Result<(), GuardianError> {
+    let mut stop = pin!(stop);
+    let mut guardian = tokio::select! {
+        started = RunningGuardian::start(options) => started?,
+        () = &mut stop => return Ok(()),
+    };
+    let description = serde_json::to_string(guardian.description()).map_err(std::io::Error::other)?;
+    say(&format!("ready {description}"));
+    let ended = tokio::select! {
+        ended = guardian.ended() => ended,
+        () = stop => Ok(()),
+    };
+    let stopped = guardian.stop().await;
+    ended.and(stopped.map_err(Into::into))
+}
+
+/// The newest announcements of all guardians. If this one's URL has changed, it announces the new one under the time
+/// as its number, so that it counts.
+fn announce(home: &Home, member: &Membership) -> Result<Vec<UrlAnnouncement>, GuardianError> {
+    let (own, url) = (member.members.own, &member.profile.public_url);
+    let mut urls = member.urls.clone();
+    let known = urls.iter().find(|announced| announced.guardian == own);
+    if known.is_some_and(|announced| announced.url == *url) {
+        return Ok(urls);
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let number = known.map_or(now, |announced| now.max(announced.number + 1));
+    let federation = member.config.federation_id();
+    urls.retain(|announced| announced.guardian != own);
+    urls.push(UrlAnnouncement::sign(&federation, own, number, url.clone(), &member.secrets.identity));
+    urls.sort_by_key(|announced| announced.guardian);
+    home.save_urls(own, &urls)?;
+    Ok(urls)
+}
+
+fn invite(federation: &FederationId, urls: &[UrlAnnouncement]) -> String {
+    let guardians = urls
+        .iter()
+        .map(|announced| InvitedGuardian { id: announced.guardian, url: announced.url.clone() })
+        .collect();
+    InviteCode { federation: *federation, guardians }.to_string()
+}
+
+async fn listen(address: &str) -> Result<TcpListener, GuardianError> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| GuardianError::Listen { address: address.to_owned(), error })
+}
