@@ -28,9 +28,12 @@ const SILENCE: Duration = Duration::from_secs(20);
 /// Why a connection ended.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnectionError {
-    /// The network failed, or the peer closed it.
+    /// The network failed.
     #[error("{0}")]
-    Io(#[from] std::io::Error),
+    Io(std::io::Error),
+    /// The peer ended it.
+    #[error("it closed the connection")]
+    Closed,
     /// The peer says nothing.
     #[error("it does not answer")]
     Silent,
@@ -56,10 +59,17 @@ pub enum ConnectionError {
     },
 }
 
+impl From<std::io::Error> for ConnectionError {
+    fn from(error: std::io::Error) -> Self {
+        // A process that is killed does not take leave.
+        if error.kind() == std::io::ErrorKind::UnexpectedEof { Self::Closed } else { Self::Io(error) }
+    }
+}
+
 impl From<ReadError> for ConnectionError {
     fn from(error: ReadError) -> Self {
         match error {
-            ReadError::Io(error) => Self::Io(error),
+            ReadError::Io(error) => error.into(),
             ReadError::Frame { error, evidence } => Self::Misbehaved { reason: error.to_string(), evidence },
         }
     }
