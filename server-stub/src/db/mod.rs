@@ -71,7 +71,22 @@ impl Db {
     /// # Errors
     /// [`DbError`]; a database of another guardian or a newer schema is left untouched.
     pub fn open(path: &Path, federation: &FederationId, id: u16) -> Result<Self, DbError> {
-        let db = Self(Database::create(path)?);
+        if !path.exists() {
+            // A file that was not written to its end is no database: it gets its name when it is one.
+            let unfinished = path.with_extension("new");
+            std::fs::File::create(&unfinished)?;
+            drop(Self::prepare(Database::create(&unfinished)?, federation, id)?);
+            std::fs::rename(&unfinished, path)?;
+            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+                std::fs::File::open(folder)?.sync_all()?;
+            }
+        }
+        Self::prepare(Database::open(path)?, federation, id)
+    }
+
+    /// Makes sure that a database is this guardian's and has all tables.
+    pub(crate) fn prepare(database: Database, federation: &FederationId, id: u16) -> Result<Self, DbError> {
+        let db = Self(database);
         let owner = owner(federation, id);
         let txn = db.write()?;
         {

@@ -48,6 +48,8 @@ mod status;
 mod simulation;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use self::core::{Core, Time};
 use contribution::Contribution;

@@ -43,11 +43,17 @@ impl NodeSetup {
     /// Opens the database at `path` and everything that the node shares with its handles.
     pub(super) fn share(self, path: &Path) -> Result<Arc<Shared>, NodeError> {
         self.config.validate()?;
+        let db = Db::open(path, &self.config.federation_id(), self.id)?;
+        self.share_db(db)
+    }
+
+    /// Like [`NodeSetup::share`] over a database that is open, for a config that is valid.
+    pub(super) fn share_db(self, db: Db) -> Result<Arc<Shared>, NodeError> {
         let federation = self.config.federation_id();
         Ok(Arc::new(Shared {
             id: self.id,
             federation,
-            db: Arc::new(Db::open(path, &federation, self.id)?),
+            db: Arc::new(db),
             config: self.config,
             keys: Arc::new(self.keys),
             settings: self.settings,

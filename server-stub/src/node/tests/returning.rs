@@ -1,0 +1,118 @@
+//! Coming back after a stop, a loss or an upgrade.
+
+use super::*;
+
+#[test]
+fn a_stopped_guardian_holds_up_nobody_and_catches_up() {
+    let mut federation = Federation::new(4, settings(), 6);
+    federation.stop(2);
+    for round in 0..3 {
+        let txid = federation.submit(0, spend(round, 0));
+        federation.run_until("accepted", |federation| federation.all_accepted(&[txid]));
+        federation.run_until("signed", |federation| federation.all_signed(u64::from(round) + 1));
+    }
+    federation.start(2);
+    federation.run_until("caught up", |federation| federation.all_signed(3));
+    assert_eq!(federation.history().len(), 3);
+    let last = federation.submit(2, spend(50, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[last]));
+}
+
+#[test]
+fn a_guardian_with_an_empty_database_comes_back() {
+    let mut federation = Federation::new(4, settings(), 12);
+    let mut txids = Vec::new();
+    for round in 0..6 {
+        txids.push(federation.submit(0, spend(round, 0)));
+        federation.run_until("signed", |federation| federation.all_signed(u64::from(round) + 1));
+    }
+    federation.stop(2);
+    std::fs::remove_file(federation.path(2)).unwrap();
+    federation.start(2);
+    federation.run_until("caught up", |federation| federation.all_signed(6));
+    assert!(federation.all_accepted(&txids), "what was accepted is known again");
+    assert_eq!(federation.history().len(), 6);
+    // It takes part again: one more guardian may be away now.
+    federation.stop(3);
+    let last = federation.submit(2, spend(50, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[last]));
+}
+
+#[test]
+fn an_upgrade_stops_all_after_the_same_session() {
+    let mut federation = Federation::new(4, settings(), 13);
+    let version = RULES_VERSION + 1;
+    federation.submit(0, spend(0, 0));
+    federation.run_until("signed", |federation| federation.all_signed(1));
+    federation.signal(0, version);
+    federation.signal(1, version);
+    for _ in 0..2_000 {
+        federation.step();
+        federation.now += 1;
+    }
+    assert_eq!(federation.stopped, [], "two of four are not enough");
+    // A signal outlives a restart.
+    federation.stop(0);
+    federation.start(0);
+    federation.signal(3, version);
+    federation.run_until("stopped", |federation| federation.stopped.len() == 4);
+    let expected = NodeError::UpgradeRequired { version, session: 1 }.to_string();
+    assert!(federation.stopped.iter().all(|(_, error)| *error == expected), "{:?}", federation.stopped);
+    federation.stopped.clear();
+    federation.start(0);
+    federation.run_until("stopped", |federation| federation.stopped.len() == 1);
+    assert_eq!(federation.stopped, [(0, expected)], "the old software does not go on");
+    federation.settings.rules_version = version;
+    (0..4).for_each(|id| federation.start(id));
+    let txid = federation.submit(2, spend(1, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[txid]));
+    assert!(federation.history().len() >= 2);
+}
+
+#[test]
+fn restarts_of_any_or_all_guardians_continue_one_history() {
+    for seed in 0..2 {
+        let mut federation = Federation::new(4, settings(), seed);
+        let mut txids = Vec::new();
+        for nonce in 0..30 {
+            let submitted_to = federation.rng.gen_range(0..4);
+            txids.push(federation.submit(submitted_to, spend(nonce, 0)));
+            for _ in 0..federation.rng.gen_range(0..40) {
+                federation.step();
+                federation.now += 5;
+            }
+            // Sometimes one, sometimes several, sometimes all stop in the middle of whatever they were doing.
+            let victims: Vec<GuardianId> = match federation.rng.gen_range(0..4) {
+                0 => vec![],
+                1 => vec![federation.rng.gen_range(0..4)],
+                2 => (0..4).filter(|_| federation.rng.gen_ratio(1, 2)).collect(),
+                _ => (0..4).collect(),
+            };
+            victims.iter().for_each(|id| federation.stop(*id));
+            victims.iter().for_each(|id| federation.start(*id));
+        }
+        federation.run_until("accepted", |federation| federation.all_accepted(&txids));
+        let sessions = federation.handle(0).session_count();
+        federation.run_until("signed", |federation| federation.all_signed(sessions));
+        let items: Vec<_> = federation.history().into_iter().flat_map(|session| session.items).collect();
+        assert!(items.len() <= txids.len(), "a transaction is in history once");
+    }
+}
+
+#[test]
+fn two_lost_guardians_stop_progress_and_their_return_resumes_it() {
+    let mut federation = Federation::new(4, settings(), 7);
+    let first = federation.submit(0, spend(0, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[first]));
+    federation.stop(1);
+    federation.stop(2);
+    let second = federation.submit(0, spend(1, 0));
+    for _ in 0..2_000 {
+        federation.step();
+        federation.now += 1;
+    }
+    assert!(!federation.all_accepted(&[second]), "n - f guardians are needed");
+    federation.start(1);
+    federation.start(2);
+    federation.run_until("accepted", |federation| federation.all_accepted(&[second]));
+}
