@@ -1,4 +1,5 @@
 //! End-to-end tests and benches over the whole project.
 
 pub mod credits;
+pub mod load;
 pub mod native;

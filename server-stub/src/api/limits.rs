@@ -14,7 +14,8 @@ use super::addresses::subscriber;
 /// Limits of the API. The defaults let a wallet recover at full speed and thousands of wallets idle.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Requests that one client address may send at once.
+    /// Requests that one client address may send at once. What never changes costs a guardian little and counts
+    /// [`UNCHANGING_COST`] of a request.
     pub burst: u32,
     /// Requests that it gets back each second.
     pub requests_per_second: u32,
@@ -54,6 +55,9 @@ impl Default for ClientAddress {
 
 /// Most addresses that are remembered; the one that was silent for the longest is forgotten first.
 const ADDRESSES: NonZeroUsize = NonZeroUsize::new(10_000).expect("not zero");
+
+/// What an answer that never changes costs, in tokens.
+pub const UNCHANGING_COST: f64 = 0.02;
 
 /// Token buckets, one for each client address.
 pub struct TokenBuckets {
@@ -96,6 +100,14 @@ impl TokenBuckets {
             Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
         }
     }
+
+    /// Gives part of a token back for a request that turned out to be cheap.
+    pub fn give_back(&self, address: IpAddr, part: f64) {
+        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get_mut(&subscriber(address)) {
+            bucket.tokens = (bucket.tokens + part).min(self.burst);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -119,6 +131,19 @@ mod tests {
         let much_later = start + Duration::from_secs(3600);
         assert!((0..3).all(|_| buckets.take(one, much_later).is_ok()));
         assert!(buckets.take(one, much_later).is_err(), "never more than the burst");
+    }
+
+    #[test]
+    fn what_is_given_back_can_be_taken_again() {
+        let buckets = TokenBuckets::new(&Limits { burst: 1, requests_per_second: 1, ..Limits::default() });
+        let (address, now) = (IpAddr::from([10, 0, 0, 1]), Instant::now());
+        buckets.take(address, now).unwrap();
+        buckets.give_back(address, 1.0 - UNCHANGING_COST);
+        let wait = buckets.take(address, now).unwrap_err();
+        assert!(wait < Duration::from_millis(30), "{wait:?}");
+        buckets.give_back(address, 5.0);
+        assert!(buckets.take(address, now).is_ok());
+        assert!(buckets.take(address, now).is_err(), "never more than the burst");
     }
 
     #[test]

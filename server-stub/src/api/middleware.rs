@@ -15,7 +15,11 @@ use tower_http::{
     cors::{Any, CorsLayer, Vary},
 };
 
-use super::{Api, ApiError, answer::NO_STORE, limits::ClientAddress};
+use super::{
+    Api, ApiError,
+    answer::{IMMUTABLE, NO_STORE},
+    limits::{ClientAddress, UNCHANGING_COST},
+};
 
 /// How long browsers remember a preflight, in seconds.
 const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(86_400);
@@ -70,7 +74,13 @@ async fn finish(mut response: Response) -> Response {
 pub async fn rate_limit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let ClientAddress(address) = request.extensions().get().copied().unwrap_or_default();
     match api.buckets.take(address, Instant::now()) {
-        Ok(()) => next.run(request).await,
+        Ok(()) => {
+            let response = next.run(request).await;
+            if response.headers().get(header::CACHE_CONTROL).is_some_and(|value| value == IMMUTABLE) {
+                api.buckets.give_back(address, 1.0 - UNCHANGING_COST);
+            }
+            response
+        }
         Err(wait) => ApiError::too_many_requests(wait.as_secs_f64().ceil().max(1.0) as u64).into_response(),
     }
 }

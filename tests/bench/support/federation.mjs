@@ -11,7 +11,7 @@ import { run } from '../../../scripts/lib/run.mjs';
 export const WORDS = 'legal winner thank year wave sausage worth useful legal winner thank yellow';
 
 /** Calls `use` with a fresh folder. */
-async function inFolder(use) {
+export async function inFolder(use) {
   const folder = mkdtempSync(join(tmpdir(), 'rekindle-bench-'));
   try {
     return await use(folder);
@@ -20,8 +20,8 @@ async function inFolder(use) {
   }
 }
 
-async function withFederation(data, use) {
-  const federation = await startFederation({ data, args: ['--port', '0'] });
+async function withFederation(data, use, guardians = 4) {
+  const federation = await startFederation({ data, guardians, args: ['--port', '0'] });
   try {
     return await use(federation);
   } finally {
@@ -29,8 +29,8 @@ async function withFederation(data, use) {
   }
 }
 
-/** Calls `use` with a running federation of 4 guardians that has just been dealt. */
-export const withFreshFederation = (use) => inFolder((data) => withFederation(data, use));
+/** Calls `use` with a running federation that has just been dealt, and its data folder. */
+export const withFreshFederation = (use, guardians = 4) => inFolder((data) => withFederation(data, (federation) => use(federation, data), guardians));
 
 /**
  * Calls `use` with a running federation of 4 guardians, its forged history's data folder, the file with

@@ -10,6 +10,10 @@ const OPTIONS = {
   tx: 4,
   // Payments that are timed.
   payments: 20,
+  // Wallets that pay at the same time when consensus is measured.
+  clients: 64,
+  // For how long consensus and the API are measured at a time.
+  seconds: 8,
 };
 
 /** The options of this run, by name. */
