@@ -5,9 +5,9 @@ mod cli;
 use std::{io::IsTerminal, process::ExitCode, str::FromStr};
 
 use clap::Parser;
-use tracing_subscriber::{filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
-use cli::Cli;
+use cli::{Cli, LogFormat};
 
 /// What is logged unless `RUST_LOG` says otherwise. The engine reports every message that comes twice, which is
 /// what restarts are made of.
@@ -18,10 +18,12 @@ fn main() -> ExitCode {
     let filter = std::env::var("RUST_LOG").ok().and_then(|text| Targets::from_str(&text).ok());
     let filter = filter.unwrap_or_else(|| DEFAULT_LOG.parse().unwrap_or_default());
     let colours = std::io::stderr().is_terminal();
-    tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr))
-        .with(filter)
-        .init();
+    let lines = tracing_subscriber::fmt::layer().with_ansi(colours).with_writer(std::io::stderr);
+    let lines = match cli.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(lines).with(filter).init();
     match cli.run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -37,6 +37,7 @@ mod serve;
 mod sessions;
 mod shares;
 mod status;
+mod tls;
 mod transactions;
 mod withdrawals;
 
@@ -73,6 +74,7 @@ pub use patience::SlowestReader;
 pub use problem::ApiError;
 pub use routes::router;
 pub use serve::{Server, serve};
+pub use tls::{ApiTlsError, tls_from_files};
 
 /// What the handlers share.
 pub(crate) struct Api {

@@ -8,12 +8,15 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
+use rustls::ServerConfig;
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
     task::JoinSet,
     time::timeout,
 };
+use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
 use super::{
@@ -43,6 +46,8 @@ pub struct Server {
     /// Addresses of proxies of our own in front of this server. They name their clients in `X-Forwarded-For`, and may
     /// have any number of connections.
     pub proxies: Vec<IpAddr>,
+    /// Serves HTTPS where it is set, else HTTP.
+    pub tls: Option<Arc<ServerConfig>>,
 }
 
 impl Default for Server {
@@ -53,6 +58,7 @@ impl Default for Server {
             header_time: Duration::from_secs(30),
             slowest_reader: SlowestReader { bytes: 32 << 10, time: Duration::from_secs(20) },
             proxies: Vec::new(),
+            tls: None,
         }
     }
 }
@@ -63,7 +69,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: impl Future<Outp
 }
 
 impl Server {
-    /// Serves HTTP/1.1 on `listener` until `stop`. When this returns, no connection is left and nothing of `router`
+    /// Serves HTTP/1.1, over TLS or not, on `listener` until `stop`. When this returns, no connection is left and nothing of `router`
     /// is in use: what does not end within a moment is cut off.
     pub async fn serve(self, listener: TcpListener, router: Router, stop: impl Future<Output = ()>) {
         let server = Arc::new(self);
@@ -117,26 +123,45 @@ impl Server {
         socket: TcpStream,
         router: Router,
         peer: IpAddr,
-        mut stopped: watch::Receiver<bool>,
+        stopped: watch::Receiver<bool>,
     ) {
         // Small answers must not wait for the client's acknowledgement of the one before.
         let _ = socket.set_nodelay(true);
-        let mut http = http1::Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(self.header_time).max_buf_size(BUFFER_BYTES);
         let stream = Patient::new(socket, self.slowest_reader);
+        match &self.tls {
+            None => self.http(stream, router, peer, stopped).await,
+            Some(tls) => {
+                let handshake = TlsAcceptor::from(tls.clone()).accept(stream);
+                // What goes wrong on a connection is the client's concern.
+                if let Ok(Ok(stream)) = timeout(self.header_time, handshake).await {
+                    self.http(stream, router, peer, stopped).await;
+                }
+            }
+        }
+    }
+
+    async fn http(
+        self: &Arc<Self>,
+        stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        router: Router,
+        peer: IpAddr,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let server = self.clone();
         let service = router.map_request(move |request: Request<Incoming>| {
             let mut request = request.map(axum::body::Body::new);
-            let address = client(peer, request.headers(), &self.proxies);
+            let address = client(peer, request.headers(), &server.proxies);
             request.extensions_mut().insert(ClientAddress(address));
             request
         });
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(self.header_time).max_buf_size(BUFFER_BYTES);
         let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
         let mut connection = pin!(connection);
         let stop = async {
             // An error means that the server is gone, which is the same.
             let _ = stopped.wait_for(|stopped| *stopped).await;
         };
-        // What goes wrong on a connection is the client's concern.
         tokio::select! {
             _ = &mut connection => return,
             () = stop => connection.as_mut().graceful_shutdown(),

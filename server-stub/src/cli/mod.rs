@@ -3,11 +3,12 @@
 mod deal;
 mod dev;
 mod forge;
+mod restore;
 mod run;
 
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, ValueEnum};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What a subcommand fails with: a sentence for the operator.
@@ -17,14 +18,28 @@ type Failure = Box<dyn std::error::Error>;
 #[derive(Parser)]
 #[command(version)]
 pub struct Cli {
+    /// How the log is written to standard error.
+    #[arg(long, global = true, value_name = "FORMAT", default_value = "text")]
+    pub log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// An object a line, for programs.
+    Json,
 }
 
 #[derive(Subcommand)]
 enum Command {
     /// Run a guardian.
     Run(run::Run),
+    /// Bring a guardian's data directory back from a backup.
+    Restore(restore::Restore),
     /// Run a whole federation for development in one process.
     Dev(dev::Dev),
     /// Write a long signed history for tests and benches, without consensus; `guardian dev` serves it.
@@ -42,6 +57,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
             Command::Run(command) => command.run(),
+            Command::Restore(command) => command.run(),
             Command::Dev(command) => command.run(),
             Command::Forge(command) => command.run(),
             Command::Deal(command) => command.run(),

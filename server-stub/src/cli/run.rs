@@ -1,6 +1,6 @@
 //! `guardian run`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{net::IpAddr, path::PathBuf, time::Duration};
 
 use clap::Args;
 use rekindle_guardian::{
@@ -23,11 +23,28 @@ pub struct Run {
     /// How old a session with items gets before this guardian votes to close it, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 500)]
     session_ms: u64,
+    /// A file with the operator's token, at least 22 characters; without it nobody may ask for what is the operator's.
+    #[arg(long, value_name = "FILE")]
+    admin_token_file: Option<PathBuf>,
+    /// The certificate chain for wallets, in PEM form: serves HTTPS. Without it, put a proxy in front.
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The certificate's key, in PEM form.
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// The address of a proxy in front, whose `X-Forwarded-For` tells clients apart; once for each.
+    #[arg(long, value_name = "ADDRESS")]
+    trusted_proxy: Vec<IpAddr>,
 }
 
 impl Run {
     pub fn run(self) -> Result<(), Failure> {
         let password = PasswordSource { file: self.password_file }.get()?;
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificates), Some(key)) => Some(api::tls_from_files(certificates, key)?),
+            _ => None,
+        };
+        let admin = self.admin_token_file.as_deref().map(api::AdminToken::read).transpose()?;
         let options = RunOptions {
             data: self.data,
             password,
@@ -36,7 +53,8 @@ impl Run {
                 ..Settings::default()
             },
             limits: api::Limits::default(),
-            server: api::Server::default(),
+            server: api::Server { tls, proxies: self.trusted_proxy, ..api::Server::default() },
+            admin,
         };
         block_on(async { Ok(guardian::run(options, stop_signal()?, |line| println!("{line}")).await?) })
     }

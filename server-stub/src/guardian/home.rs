@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// Most bytes of any other file than the config.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// What an operator decides: the file `guardian.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -195,7 +195,7 @@ impl Home {
         self.write(SECRETS, &sealed, Readers::Owner)
     }
 
-    fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
+    pub(super) fn read(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>, HomeError> {
         let path = self.0.join(name);
         files::read_if_there(&path, limit).map_err(|error| HomeError::Io { path, error })
     }
@@ -207,7 +207,7 @@ impl Home {
             .transpose()
     }
 
-    fn write(&self, name: &str, bytes: &[u8], readers: Readers) -> Result<(), HomeError> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8], readers: Readers) -> Result<(), HomeError> {
         let path = self.0.join(name);
         files::replace(&path, bytes, readers).map_err(|error| HomeError::Io { path, error })
     }
@@ -223,11 +223,11 @@ impl Home {
     }
 }
 
-const PROFILE: &str = "guardian.json";
-const SECRETS: &str = "secrets.sealed";
-const MEMBERS: &str = "members.json";
-const URLS: &str = "urls.json";
-const CONFIG: &str = "config.bin";
+pub(super) const PROFILE: &str = "guardian.json";
+pub(super) const SECRETS: &str = "secrets.sealed";
+pub(super) const MEMBERS: &str = "members.json";
+pub(super) const URLS: &str = "urls.json";
+pub(super) const CONFIG: &str = "config.bin";
 
 #[cfg(test)]
 mod tests {

@@ -11,6 +11,7 @@
 //! ([`Members::config_hash`]); if more than can be faulty show another one, the guardian stops and names them.
 
 mod agreement;
+mod backup;
 pub mod deal;
 mod error;
 mod home;

@@ -27,7 +27,7 @@ use crate::{
         tcp::{PeerStatus, TcpNetwork, TcpSettings},
     },
     node::{self, NodeError, NodeHandle, NodeSetup, Settings},
-    secrets::Password,
+    secrets::{KeyDerivation, Password},
 };
 
 /// What to run, and how.
@@ -42,6 +42,8 @@ pub struct RunOptions {
     pub limits: api::Limits,
     /// How the API is served.
     pub server: api::Server,
+    /// What its operator proves itself with, if anything.
+    pub admin: Option<api::AdminToken>,
 }
 
 /// What tools need to know: the content of the `ready` line.
@@ -114,13 +116,18 @@ impl RunningGuardian {
         // Replaying a long log takes a moment.
         let started = tokio::task::spawn_blocking(move || node::start(setup, &database, network)).await;
         let node = started.map_err(std::io::Error::other)??;
+        let backup: api::Backup = {
+            let (home, password) = (home.clone(), options.password);
+            let derivation = KeyDerivation::default();
+            Box::new(move || home.backup(&password, derivation).map_err(std::io::Error::other))
+        };
         let save: api::Save = Box::new(move |urls| home.save_urls(own, urls).map_err(std::io::Error::other));
         let api = api::Setup {
             limits: options.limits,
             announcements: api::Announcements::new(urls, Some(save)),
             peers: Some(peers.clone()),
-            admin: None,
-            backup: None,
+            admin: options.admin,
+            backup: Some(backup),
         };
         let router = api::router(node.handle().clone(), api)?;
         let node = ServedNode::start(node, options.server, for_wallets, router);

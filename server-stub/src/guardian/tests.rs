@@ -35,6 +35,7 @@ fn options(home: &Home) -> RunOptions {
         settings: Settings { session_time: Duration::from_millis(50), ..Settings::default() },
         limits: api::Limits::default(),
         server: api::Server::default(),
+        admin: None,
     }
 }
 

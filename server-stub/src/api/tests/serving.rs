@@ -165,3 +165,42 @@ async fn a_body_that_never_ends_is_given_up() {
     let answer = fixture.post(paths::TRANSACTIONS, BINARY, never).await;
     assert_eq!(answer.problem(408).code, "too_slow");
 }
+
+#[tokio::test]
+async fn the_same_is_served_over_tls() {
+    let fixture = Fixture::new();
+    let temp = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".into()]).unwrap();
+    let (cert, key) = (temp.path().join("cert"), temp.path().join("key"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let tls = Some(crate::api::tls_from_files(&cert, &key).unwrap());
+    let server = Server { tls, header_time: Duration::from_millis(500), ..Server::default() };
+    let (address, _stop) = start(&fixture, server).await;
+
+    let mut trusted = rustls::RootCertStore::empty();
+    trusted.add(made.cert.der().clone()).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(trusted)
+        .with_no_client_auth();
+    let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+    let socket = TcpStream::connect(address).await.unwrap();
+    let mut stream = connector.connect("localhost".try_into().unwrap(), socket).await.unwrap();
+    let text = format!("GET {} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", paths::HEALTH);
+    stream.write_all(text.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("ok\n"), "{answer}");
+
+    // Who does not come to an end with the handshake, or speaks something else, is hung up on.
+    let mut silent = TcpStream::connect(address).await.unwrap();
+    assert_eq!(timeout(PATIENCE, silent.read_to_end(&mut Vec::new())).await.unwrap().unwrap(), 0);
+    let mut plain = TcpStream::connect(address).await.unwrap();
+    request(&mut plain, paths::HEALTH).await;
+    let mut answer = Vec::new();
+    let _ = timeout(PATIENCE, plain.read_to_end(&mut answer)).await.unwrap();
+    assert!(!String::from_utf8_lossy(&answer).contains("HTTP/1.1"));
+}
