@@ -10,6 +10,7 @@
 mod batches;
 mod forged;
 mod log;
+mod migrations;
 mod sessions;
 mod state;
 mod tables;
@@ -22,6 +23,7 @@ use rekindle_protocol::bytes::FederationId;
 pub(crate) use batches::{read_batches, release_batches, store_batch, store_certificate};
 pub(crate) use forged::{adopt, store_signed};
 pub use log::DbLog;
+pub use migrations::{Migration, TableGroup, migrate};
 pub(crate) use sessions::{
     ClosedSession, append_items, close_session, closed_sessions, is_accepted, last_epoch, read_signature,
     record_accepted, sign_session, take_open_items,
@@ -33,8 +35,8 @@ pub(crate) use state::{insert_pending, pending_rows, read_state, remove_pending,
 pub(crate) use tables::create_tables;
 use tables::{FEDERATION_KEY, META, SCHEMA_KEY};
 
-/// Version of the tables' layout. A change raises it and comes with a migration.
-const SCHEMA_VERSION: u32 = 1;
+/// The tables of consensus and sessions.
+const OWN_TABLES: TableGroup = TableGroup { name: "consensus", key: SCHEMA_KEY, migrations: &[] };
 
 /// What can go wrong with the database. None of it is caused by a peer or a wallet.
 #[derive(Debug, thiserror::Error)]
@@ -43,10 +45,17 @@ pub enum DbError {
     #[error("the database failed: {0}")]
     Redb(Box<redb::Error>),
     /// Written by a newer version of this software.
-    #[error("the database has schema version {found}, this software knows up to {SCHEMA_VERSION}")]
+    #[error(
+        "the database was written by a newer version of this software: its {group} tables have version {found}, \
+         this one knows up to {known}"
+    )]
     TooNew {
+        /// Which tables.
+        group: &'static str,
         /// The version found.
         found: u32,
+        /// The newest version that is known.
+        known: u32,
     },
     /// It belongs to another federation or guardian.
     #[error("the database belongs to another guardian")]
@@ -89,24 +98,14 @@ impl Db {
         let db = Self(database);
         let owner = owner(federation, id);
         let txn = db.write()?;
+        migrate(&txn, &[OWN_TABLES])?;
         {
             let mut meta = txn.open_table(META)?;
-            let schema = meta.get(SCHEMA_KEY)?.map(|value| value.value().to_vec());
-            match schema {
-                None => {
-                    meta.insert(SCHEMA_KEY, SCHEMA_VERSION.to_le_bytes().as_slice())?;
-                    meta.insert(FEDERATION_KEY, owner.as_slice())?;
-                }
-                Some(bytes) => {
-                    let bytes = bytes.try_into().map_err(|_| DbError::Damaged("schema version"))?;
-                    let found = u32::from_le_bytes(bytes);
-                    if found > SCHEMA_VERSION {
-                        return Err(DbError::TooNew { found });
-                    }
-                    if meta.get(FEDERATION_KEY)?.is_none_or(|value| value.value() != owner) {
-                        return Err(DbError::Foreign);
-                    }
-                }
+            let found = meta.get(FEDERATION_KEY)?.map(|value| value.value() == owner);
+            match found {
+                None => _ = meta.insert(FEDERATION_KEY, owner.as_slice())?,
+                Some(true) => {}
+                Some(false) => return Err(DbError::Foreign),
             }
         }
         create_tables(&txn)?;
@@ -154,6 +153,9 @@ mod tests {
         txn.open_table(META).unwrap().insert(SCHEMA_KEY, 2u32.to_le_bytes().as_slice()).unwrap();
         txn.commit().unwrap();
         drop(db);
-        assert!(matches!(Db::open(&path, &federation, 2), Err(DbError::TooNew { found: 2 })));
+        assert!(matches!(
+            Db::open(&path, &federation, 2),
+            Err(DbError::TooNew { group: "consensus", found: 2, known: 1 })
+        ));
     }
 }

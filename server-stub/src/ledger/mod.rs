@@ -52,6 +52,8 @@ use rekindle_protocol::{
     transaction::Transaction,
 };
 
+use crate::db::TableGroup;
+
 pub use audit::Audit;
 pub use shares::{Issued, ShareSigner, issued_at, issued_by};
 
@@ -87,6 +89,13 @@ pub struct Ledger {
 }
 
 impl Ledger {
+    /// The groups of tables that have a version: the ledger's own, and one for each module.
+    pub const TABLES: [TableGroup; 3] = [
+        TableGroup { name: "ledger", key: "schema/ledger", migrations: &[] },
+        TableGroup { name: "mint", key: "schema/mint", migrations: &[] },
+        TableGroup { name: "deposit", key: "schema/deposit", migrations: &[] },
+    ];
+
     /// The ledger of a federation.
     ///
     /// # Errors

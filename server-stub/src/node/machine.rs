@@ -3,13 +3,18 @@
 use redb::{ReadTransaction, WriteTransaction};
 use rekindle_protocol::{api::Rejection, transaction::Transaction};
 
-use crate::ledger::Ledger;
+use crate::{db::TableGroup, ledger::Ledger};
 
 /// The replicated state machine: it judges transactions in the order of consensus.
 ///
 /// Verdicts and effects depend on nothing but the transaction, the config and earlier effects, so that all
 /// guardians come to the same.
 pub trait StateMachine: Send + Sync + 'static {
+    /// The groups of tables that have a version.
+    fn tables(&self) -> &[TableGroup] {
+        &[]
+    }
+
     /// Creates missing tables.
     ///
     /// # Errors
@@ -55,6 +60,10 @@ pub trait StateMachine: Send + Sync + 'static {
 }
 
 impl StateMachine for Ledger {
+    fn tables(&self) -> &[TableGroup] {
+        &Self::TABLES
+    }
+
     fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
         Self::create_tables(txn)
     }

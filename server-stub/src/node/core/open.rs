@@ -36,6 +36,7 @@ impl<N: PeerNetwork> Core<N> {
             return Err(NodeError::ForeignKeys);
         }
         let txn = shared.db.write()?;
+        db::migrate(&txn, shared.machine.tables())?;
         shared.machine.create_tables(&txn).map_err(DbError::from)?;
         txn.commit().map_err(DbError::from)?;
 
