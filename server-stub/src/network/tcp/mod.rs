@@ -30,6 +30,8 @@ mod status;
 mod tls;
 
 #[cfg(test)]
+mod delivery;
+#[cfg(test)]
 mod tests;
 
 use std::{future::Future, sync::Arc};
@@ -233,8 +235,8 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, acceptor: TlsAccepto
     }
 }
 
-/// The handshake with a peer that dialled, and which one it is.
-async fn handshake(
+/// The handshake with a peer that dialled, and whose of the `pinned` certificates it has, by its place among them.
+pub(crate) async fn handshake(
     socket: TcpStream,
     acceptor: &TlsAcceptor,
     pinned: &[Fingerprint],
