@@ -14,3 +14,4 @@ pub mod ledger;
 pub mod network;
 pub mod node;
 pub mod secrets;
+pub mod setup;

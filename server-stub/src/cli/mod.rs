@@ -5,6 +5,7 @@ mod dev;
 mod forge;
 mod restore;
 mod run;
+mod setup;
 
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub enum LogFormat {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Found a federation together with other guardians.
+    Setup(setup::Setup),
     /// Run a guardian.
     Run(run::Run),
     /// Bring a guardian's data directory back from a backup.
@@ -56,6 +59,7 @@ impl Cli {
     /// What went wrong, for the operator.
     pub fn run(self) -> Result<(), Failure> {
         match self.command {
+            Command::Setup(command) => command.run(),
             Command::Run(command) => command.run(),
             Command::Restore(command) => command.run(),
             Command::Dev(command) => command.run(),

@@ -46,6 +46,7 @@ mod admission;
 mod badger;
 mod certificates;
 mod durable;
+mod keygen;
 mod keys;
 mod wal;
 
@@ -65,6 +66,7 @@ pub use admission::Admission;
 pub use badger::{Badger, MAX_FUTURE_EPOCHS, MAX_MESSAGE_BYTES};
 pub use certificates::{BatchSignature, Certificate, Certificates, CertifiedBatch, Settled};
 pub use durable::Durable;
+pub use keygen::{DealingKey, GeneratedKey, KeyGenError, KeyGeneration};
 pub(crate) use keys::max_faulty;
 pub use keys::{ConsensusKeys, KeyError, SecretScalar};
 pub use wal::{MemoryLog, Record, WriteAheadLog};

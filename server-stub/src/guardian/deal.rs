@@ -21,7 +21,7 @@ use crate::{
     secrets::{KeyDerivation, Password},
 };
 
-/// Ports are taken from here: no operating system gives them to outgoing connections.
+/// Where they are taken from.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// How many ports are tried for each that is needed.
 const TRIES: usize = 1_000;
@@ -96,6 +96,7 @@ impl Deal {
             let profile = Profile {
                 name: dealt.config.guardians[id].name.clone(),
                 listen: members[id].address.clone(),
+                address: members[id].address.clone(),
                 api_listen: format!("127.0.0.1:{}", api_ports[id]),
                 public_url: urls[id].url.clone(),
             };
@@ -117,8 +118,12 @@ impl Deal {
     }
 }
 
-/// Different ports that nobody listens on.
-fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+/// Different ports of the loopback interface that nobody listens on, and that stay free: no operating system gives them
+/// to outgoing connections.
+///
+/// # Errors
+/// If there are not so many.
+pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
     let mut held = Vec::new();
     for _ in 0..count * TRIES {
         if held.len() == count {

@@ -39,6 +39,8 @@ pub struct Profile {
     pub name: String,
     /// Host and port to listen on for other guardians.
     pub listen: String,
+    /// Host and port at which they reach it, as it was when the federation was founded.
+    pub address: String,
     /// Host and port to listen on for wallets.
     pub api_listen: String,
     /// Base URL at which wallets reach it, without a slash at the end.
@@ -288,6 +290,7 @@ mod tests {
         let profile = Profile {
             name: "A".into(),
             listen: "127.0.0.1:1".into(),
+            address: "127.0.0.1:1".into(),
             api_listen: "127.0.0.1:2".into(),
             public_url: "http://a".into(),
         };

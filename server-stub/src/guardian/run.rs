@@ -83,11 +83,11 @@ impl RunningGuardian {
                 .await
                 .map_err(std::io::Error::other)??
         };
+        // Everything that a config can be refused for comes before anything is opened or written.
+        let machine = Arc::new(Ledger::new(&member.config)?);
         let urls = announce(&home, &member)?;
         let Membership { profile, secrets, members, config, .. } = member;
         let keys = secrets.keys.ok_or(HomeError::Mixed("the secrets hold no keys of a federation"))?;
-        // Everything that a config can be refused for comes before anything is opened or written.
-        let machine = Arc::new(Ledger::new(&config)?);
         let config = Arc::new(config);
         let federation = config.federation_id();
         let own = members.own;

@@ -1,0 +1,93 @@
+//! A client of guardians' APIs.
+
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Full};
+use hyper::{Method, Request, StatusCode, body::Bytes};
+use hyper_util::{
+    client::legacy::{Client as Http, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use rekindle_protocol::{
+    amount::Amount,
+    api::{TransactionStatus, paths},
+    bytes::{FederationId, Hash, Tag, Tweak},
+    encoding::Canonical,
+    modules::deposit::{CreditRequest, DepositAddress},
+    schnorr,
+    transaction::{ModuleId, Transaction},
+};
+use tokio::time::timeout;
+
+/// Longer than a guardian lets a client wait.
+const ANSWER: Duration = Duration::from_secs(70);
+
+/// Asks guardians over HTTP.
+#[derive(Clone)]
+pub struct Client(Http<HttpConnector, Full<Bytes>>);
+
+impl Client {
+    /// A client without connections.
+    pub fn new() -> Self {
+        Self(Http::builder(TokioExecutor::new()).build_http())
+    }
+
+    async fn ask(&self, method: Method, url: String, body: Vec<u8>) -> Option<(StatusCode, Bytes)> {
+        let request = Request::builder().method(method).uri(url).body(Full::from(body)).unwrap();
+        let answer = async {
+            let response = self.0.request(request).await.ok()?;
+            Some((response.status(), response.into_body().collect().await.ok()?.to_bytes()))
+        };
+        timeout(ANSWER, answer).await.ok()?
+    }
+
+    /// Submits a transaction; `None` if the guardian does not say that it has taken it up.
+    pub async fn submit(&self, guardian: &str, transaction: &Transaction) -> Option<TransactionStatus> {
+        let url = format!("http://{guardian}{}", paths::TRANSACTIONS);
+        let (status, body) = self.ask(Method::POST, url, transaction.to_bytes()).await?;
+        status.is_success().then(|| TransactionStatus::from_bytes(&body).unwrap())
+    }
+
+    /// What became of a transaction; waits up to a minute until something has.
+    pub async fn outcome(&self, guardian: &str, transaction: &Transaction) -> Option<TransactionStatus> {
+        let url = format!("http://{guardian}{}?wait=60", paths::transaction(&transaction.id()));
+        let (status, body) = self.ask(Method::GET, url, vec![]).await?;
+        status.is_success().then(|| TransactionStatus::from_bytes(&body).unwrap())
+    }
+
+    /// A session's encoded status; waits up to a minute until it is complete.
+    pub async fn session(&self, guardian: &str, index: u64) -> Bytes {
+        let url = format!("http://{guardian}{}?wait=60", paths::session(index));
+        let (status, body) = self.ask(Method::GET, url, vec![]).await.expect("no answer");
+        assert_eq!(status, StatusCode::OK);
+        body
+    }
+}
+
+/// Writes transactions as cheap as they come: an issuer's credits to nobody.
+pub struct Issuer {
+    /// The federation.
+    pub federation: FederationId,
+    /// Its deposit module.
+    pub deposit: ModuleId,
+    /// The issuer's key.
+    pub key: schnorr::SecretKey,
+}
+
+impl Issuer {
+    /// A credit of one sat; each number gives another.
+    pub fn credit(&self, number: u64) -> Transaction {
+        let mut reference = Hash([0; 32]);
+        reference.0[..8].copy_from_slice(&number.to_le_bytes());
+        let address = DepositAddress {
+            federation: DepositAddress::federation_prefix(&self.federation),
+            tweak: Tweak([0; 16]),
+            tag: Tag([0; 2]),
+            claim_key: self.key.public_key(),
+        };
+        let amount = Amount(1);
+        CreditRequest::sign(&self.federation, self.deposit, 0, &self.key, &address, amount, reference)
+            .transaction(self.deposit)
+            .unwrap()
+    }
+}
