@@ -158,7 +158,10 @@ impl RunningGuardian {
         let peers = self.peers.clone();
         let disagreement = async {
             match agreement(peers).await {
-                Ok(()) => std::future::pending().await,
+                Ok(()) => {
+                    info!("guardians enough for consensus agree on the config");
+                    std::future::pending().await
+                }
                 Err(by) => by,
             }
         };

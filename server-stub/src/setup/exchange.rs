@@ -7,6 +7,7 @@ use tokio::{
     sync::mpsc,
     time::{Instant, timeout_at},
 };
+use tracing::info;
 
 use super::{
     Participants, SetupError,
@@ -68,6 +69,7 @@ impl<'a> Exchange<'a> {
         name: &'static str,
         statement: &T,
     ) -> Result<Vec<T>, SetupError> {
+        info!("step {} of 6: {name}", self.step + 1);
         let bodies = self.exchange(name, statement.to_bytes()).await?;
         let mut said = Vec::with_capacity(bodies.len());
         for (id, body) in (0..).zip(bodies) {

@@ -51,7 +51,11 @@ impl Process {
         self.child = Some(child);
         let first = spawn_blocking(move || lines.next());
         let ready = timeout(PATIENCE, first).await.expect("not ready in time").unwrap();
-        let ready = ready.unwrap_or_else(|| panic!("it ended: {}", self.log())).unwrap();
+        let Some(ready) = ready else {
+            let status = self.child.take().unwrap().wait().unwrap();
+            panic!("it ended instead of getting ready, {status}:\n{}", self.log());
+        };
+        let ready = ready.unwrap();
         serde_json::from_str(ready.strip_prefix("ready ").unwrap()).unwrap()
     }
 
@@ -74,9 +78,11 @@ impl Process {
             .unwrap()
     }
 
-    /// What it has logged.
+    /// The last lines that it has logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.home.with_extension("log")).unwrap_or_default()
+        let log = std::fs::read_to_string(self.home.with_extension("log")).unwrap_or_default();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(30)..].join("\n")
     }
 }
 
