@@ -4,7 +4,7 @@
 
 use std::{
     io,
-    net::TcpListener,
+    net::{Ipv4Addr, TcpListener},
     path::PathBuf,
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -21,7 +21,7 @@ use crate::{
     secrets::{KeyDerivation, Password},
 };
 
-/// Where they are taken from.
+/// Where ports are taken from.
 const PORTS: std::ops::Range<u16> = 10_000..32_000;
 /// How many ports are tried for each that is needed.
 const TRIES: usize = 1_000;
@@ -49,7 +49,7 @@ pub struct DealtHomes {
 }
 
 impl Deal {
-    /// Deals a federation whose guardians listen on free ports of the loopback interface.
+    /// Deals a federation whose guardians listen on free addresses of the loopback interface.
     ///
     /// # Errors
     /// [`GuardianError`].
@@ -63,30 +63,21 @@ impl Deal {
         let dealt = deal.deal(&seed);
         dealt.config.validate()?;
         let federation = dealt.config.federation_id();
-        let ports = free_ports(2 * dealt.guardians.len())?;
-        let (peer_ports, api_ports) = ports.split_at(dealt.guardians.len());
+        let addresses = free_addresses(2 * dealt.guardians.len())?;
+        let (for_peers, for_wallets) = addresses.split_at(dealt.guardians.len());
         let identities =
             dealt.guardians.iter().map(|_| TlsIdentity::generate()).collect::<Result<Vec<_>, _>>()?;
         let members: Vec<Member> = identities
             .iter()
-            .zip(peer_ports)
-            .map(|(tls, port)| Member {
-                address: format!("127.0.0.1:{port}"),
-                certificate: tls.fingerprint(),
-            })
+            .zip(for_peers)
+            .map(|(tls, address)| Member { address: address.clone(), certificate: tls.fingerprint() })
             .collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |duration| duration.as_secs());
         let urls: Vec<UrlAnnouncement> = (0..)
             .zip(&dealt.guardians)
-            .zip(api_ports)
-            .map(|((id, keys), port)| {
-                UrlAnnouncement::sign(
-                    &federation,
-                    id,
-                    now,
-                    format!("http://127.0.0.1:{port}"),
-                    &keys.identity,
-                )
+            .zip(for_wallets)
+            .map(|((id, keys), address)| {
+                UrlAnnouncement::sign(&federation, id, now, format!("http://{address}"), &keys.identity)
             })
             .collect();
         let mut homes = Vec::new();
@@ -97,7 +88,7 @@ impl Deal {
                 name: dealt.config.guardians[id].name.clone(),
                 listen: members[id].address.clone(),
                 address: members[id].address.clone(),
-                api_listen: format!("127.0.0.1:{}", api_ports[id]),
+                api_listen: for_wallets[id].clone(),
                 public_url: urls[id].url.clone(),
             };
             let secrets = Secrets { tls, identity: keys.identity.clone(), keys: Some(keys) };
@@ -118,22 +109,25 @@ impl Deal {
     }
 }
 
-/// Different ports of the loopback interface that nobody listens on, and that stay free: no operating system gives them
-/// to outgoing connections.
+/// Different addresses of the loopback interface that nobody listens on, and that stay free while their guardian is
+/// away: they share a host that others have no reason to choose, and no operating system gives these ports to outgoing
+/// connections.
 ///
 /// # Errors
 /// If there are not so many.
-pub fn free_ports(count: usize) -> io::Result<Vec<u16>> {
+pub fn free_addresses(count: usize) -> io::Result<Vec<String>> {
+    let random = Ipv4Addr::new(127, OsRng.gen_range(1..255), OsRng.r#gen(), OsRng.gen_range(1..255));
+    // Linux answers on all of 127.0.0.0/8, others on its first address alone.
+    let host = if TcpListener::bind((random, 0)).is_ok() { random } else { Ipv4Addr::LOCALHOST };
     let mut held = Vec::new();
     for _ in 0..count * TRIES {
         if held.len() == count {
             break;
         }
-        let port = OsRng.gen_range(PORTS);
-        held.extend(TcpListener::bind(("127.0.0.1", port)));
+        held.extend(TcpListener::bind((host, OsRng.gen_range(PORTS))));
     }
     if held.len() < count {
         return Err(io::ErrorKind::AddrInUse.into());
     }
-    held.iter().map(|listener| Ok(listener.local_addr()?.port())).collect()
+    held.iter().map(|listener| Ok(listener.local_addr()?.to_string())).collect()
 }

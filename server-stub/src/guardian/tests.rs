@@ -79,7 +79,7 @@ async fn run_says_ready_and_obeys_the_stop() {
     let ready = timeout(PATIENCE, heard.recv()).await.unwrap().unwrap();
     let description: serde_json::Value = serde_json::from_str(ready.strip_prefix("ready ").unwrap()).unwrap();
     assert_eq!(description["guardian"], 0);
-    assert!(description["api"].as_str().unwrap().starts_with("127.0.0.1:"));
+    assert!(description["api"].as_str().unwrap().starts_with("127."));
     stop.send(()).unwrap();
     timeout(Duration::from_secs(5), running).await.expect("too slow").unwrap().unwrap();
 }

@@ -2,7 +2,7 @@
 
 use std::process::{Command, Stdio};
 
-use rekindle_guardian::guardian::deal::free_ports;
+use rekindle_guardian::guardian::deal::free_addresses;
 use rekindle_protocol::schnorr;
 use tokio::task::{JoinSet, spawn_blocking};
 
@@ -28,12 +28,11 @@ async fn guardians_found_a_federation_and_run_it() {
     let dir = tempfile::tempdir().unwrap();
     let homes: Vec<_> = (0..4).map(|number| dir.path().join(format!("{number}"))).collect();
     let data: Vec<_> = homes.iter().map(|home| home.to_str().unwrap().to_owned()).collect();
-    let ports = free_ports(8).unwrap();
-    let (for_peers, for_wallets) = ports.split_at(4);
+    let addresses = free_addresses(8).unwrap();
+    let (for_peers, for_wallets) = addresses.split_at(4);
     let mut infos = Vec::new();
     for number in 0..4 {
-        let listen = format!("127.0.0.1:{}", for_peers[number]);
-        let api = format!("127.0.0.1:{}", for_wallets[number]);
+        let (listen, api) = (&for_peers[number], &for_wallets[number]);
         let (name, url) = (format!("Guardian {number}"), format!("http://{api}"));
         let args = [
             "setup",
@@ -43,9 +42,9 @@ async fn guardians_found_a_federation_and_run_it() {
             "--name",
             &name,
             "--listen",
-            &listen,
+            listen,
             "--api-listen",
-            &api,
+            api,
             "--public-url",
             &url,
         ];
