@@ -15,7 +15,11 @@ const BROWSER_TESTS = 'tests/browser';
 const TOOLS = 'Tools';
 const BUILD = 'Build for the browser tests';
 
-const rustTests = () => run('cargo', ['test', '--workspace'], { label: 'Rust tests' });
+/** For how long the simulation of guardians takes new seeds; a soak sets the variable to hours. */
+const SIMULATION_SECONDS = process.env.REKINDLE_SIMULATION_SECONDS ?? '240';
+
+const rustTests = () =>
+  run('cargo', ['test', '--workspace'], { label: 'Rust tests', env: { REKINDLE_SIMULATION_SECONDS: SIMULATION_SECONDS } });
 
 async function unitTests() {
   await run(process.execPath, ['--test', '--test-reporter=spec', at('scripts', 'tests')], { label: 'tests of scripts' });

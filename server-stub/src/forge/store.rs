@@ -52,9 +52,8 @@ impl Store {
         for (session, transaction) in valid {
             let txid: TxId = transaction.id();
             // The forger signed it itself a moment ago.
-            self.ledger.trust(txid);
             self.ledger
-                .apply(&txn, *session, transaction)
+                .replay(&txn, *session, transaction, &txid)
                 .map_err(DbError::from)?
                 .map_err(ForgeError::Rejected)?;
             db::record_accepted(&txn, &txid, *session)?;

@@ -91,12 +91,7 @@ impl Ledger {
         cache.get(txid).is_some()
     }
 
-    /// Spares a transaction that its forger signed the curve arithmetic.
-    pub(crate) fn trust(&self, txid: TxId) {
-        self.remember_correctly_signed(txid);
-    }
-
-    fn remember_correctly_signed(&self, txid: TxId) {
+    pub(super) fn remember_correctly_signed(&self, txid: TxId) {
         let mut cache = self.correctly_signed.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         cache.put(txid, ());
     }

@@ -155,17 +155,42 @@ impl Ledger {
         session: u64,
         transaction: &Transaction,
     ) -> Result<Result<(), Rejection>, redb::Error> {
+        self.execute(txn, session, transaction, &transaction.id())
+    }
+
+    /// Like [`Ledger::apply`] for a transaction of signed history, whose id is `txid`: curve arithmetic is left out,
+    /// because it depends on nothing but the transaction and f+1 guardians have signed that it was right.
+    ///
+    /// # Errors
+    /// As [`Ledger::apply`].
+    pub fn replay(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+        txid: &TxId,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        self.remember_correctly_signed(*txid);
+        self.execute(txn, session, transaction, txid)
+    }
+
+    fn execute(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+        txid: &TxId,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
         let mut writer = Writer::open(txn)?;
-        let txid = transaction.id();
-        let verdict = match Refusal::split(self.judge(&writer, transaction, &txid))? {
+        let verdict = match Refusal::split(self.judge(&writer, transaction, txid))? {
             Ok(verdict) => verdict,
             Err(rejection) => return Ok(Err(rejection)),
         };
         for input in &transaction.inputs {
-            writer.record_spend(input, session, &txid)?;
+            writer.record_spend(input, session, txid)?;
         }
-        self.mint.record(&mut writer, transaction, &txid, &verdict)?;
-        self.deposit.record(&mut writer, transaction, &txid, &verdict)?;
+        self.mint.record(&mut writer, transaction, txid, &verdict)?;
+        self.deposit.record(&mut writer, transaction, txid, &verdict)?;
         writer.add(Total::Fees, transaction.fee)?;
         Ok(Ok(()))
     }

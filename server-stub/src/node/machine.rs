@@ -1,7 +1,7 @@
 //! The seam between ordering and what is ordered.
 
 use redb::{ReadTransaction, WriteTransaction};
-use rekindle_protocol::{api::Rejection, transaction::Transaction};
+use rekindle_protocol::{api::Rejection, bytes::TxId, transaction::Transaction};
 
 use crate::{db::TableGroup, ledger::Ledger};
 
@@ -44,8 +44,8 @@ pub trait StateMachine: Send + Sync + 'static {
         transaction: &Transaction,
     ) -> Result<Result<(), Rejection>, redb::Error>;
 
-    /// Like [`StateMachine::apply`] for a transaction of signed history: what depends on it alone and not on the
-    /// state need not be checked again.
+    /// Like [`StateMachine::apply`] for a transaction of signed history, whose id is `txid`: what depends on it alone
+    /// and not on the state need not be checked again.
     ///
     /// # Errors
     /// As [`StateMachine::apply`]; a rejection stops the guardian.
@@ -54,9 +54,8 @@ pub trait StateMachine: Send + Sync + 'static {
         txn: &WriteTransaction,
         session: u64,
         transaction: &Transaction,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        self.apply(txn, session, transaction)
-    }
+        txid: &TxId,
+    ) -> Result<Result<(), Rejection>, redb::Error>;
 }
 
 impl StateMachine for Ledger {
@@ -90,9 +89,8 @@ impl StateMachine for Ledger {
         txn: &WriteTransaction,
         session: u64,
         transaction: &Transaction,
+        txid: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error> {
-        // Signatures and points depend on nothing but the transaction and what it spends.
-        self.trust(transaction.id());
-        Self::apply(self, txn, session, transaction)
+        Self::replay(self, txn, session, transaction, txid)
     }
 }

@@ -4,7 +4,7 @@ use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use rekindle_protocol::{
     amount::Amount,
     api::{Rejection, RejectionReason},
-    bytes::{Hash, Memo, Tag, Tweak},
+    bytes::{Hash, Memo, Tag, Tweak, TxId},
     transaction::{Input, Transaction},
 };
 
@@ -62,6 +62,16 @@ impl StateMachine for TestMachine {
             }
         }
         Ok(verdict)
+    }
+
+    fn replay(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+        _: &TxId,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        self.apply(txn, session, transaction)
     }
 }
 

@@ -33,16 +33,20 @@ async function withFederation(data, use, guardians = 4) {
 export const withFreshFederation = (use, guardians = 4) => inFolder((data) => withFederation(data, (federation) => use(federation, data), guardians));
 
 /**
- * Calls `use` with a running federation of 4 guardians, its forged history's data folder, the file with
- * the words of the wallet in it, and what that wallet must find.
+ * Calls `use` with the data folder of 4 guardians that have a forged history, the file with the words of the
+ * wallet in it, and what that wallet must find.
  */
-export function withForgedFederation({ sessions, tx }, use) {
+export function withForgedHistory({ sessions, tx }, use) {
   return inFolder(async (folder) => {
     const [words, data] = [join(folder, 'words'), join(folder, 'data')];
     writeFileSync(words, WORDS);
     const sizes = ['--sessions', String(sessions), '--tx-per-session', String(tx)];
     await run(guardianBinary, ['forge', ...sizes, '--wallet', words, '--data', data], { label: 'forging history' });
     const expected = JSON.parse(readFileSync(join(data, 'forge.json'), 'utf8'));
-    return withFederation(data, (federation) => use({ federation, data, words, expected }));
+    return use({ data, words, expected });
   });
 }
+
+/** The same with the federation running, as `federation`. */
+export const withForgedFederation = (sizes, use) =>
+  withForgedHistory(sizes, (forged) => withFederation(forged.data, (federation) => use({ ...forged, federation })));

@@ -19,6 +19,13 @@ use crate::{
 pub(in crate::node) const PIECE_SESSIONS: u64 = 256;
 /// How many pieces each peer is asked for at a time.
 const PIECES_PER_PEER: usize = 2;
+/// Most bytes of sessions that are kept until their turn, and some pieces more.
+const READY_BYTES: usize = 32 << 20;
+/// As many sessions are worth executing at once: what they spend is spread over all pages of a table, and writing a
+/// page costs more than changing it.
+const RUN_SESSIONS: usize = 4_096;
+/// The same in bytes.
+const RUN_BYTES: usize = 24 << 20;
 /// How many times its usual patience a guardian waits for a piece, which may be large.
 const PATIENCE_FACTOR: u64 = 4;
 
@@ -35,7 +42,12 @@ pub(in crate::node) struct VerifiedSession {
 pub(in crate::node) struct Download {
     /// By the first session.
     requests: BTreeMap<u64, Request>,
-    ready: BTreeMap<u64, Vec<VerifiedSession>>,
+    ready: BTreeMap<u64, Piece>,
+}
+
+struct Piece {
+    sessions: Vec<VerifiedSession>,
+    bytes: usize,
 }
 
 struct Request {
@@ -59,11 +71,13 @@ impl Download {
         let target = servers.iter().map(|(_, signed)| *signed).max().unwrap_or(0);
         let mut questions = Vec::new();
         let mut at = next;
-        let most = servers.len() * PIECES_PER_PEER;
+        let full = self.ready.values().map(|piece| piece.bytes).sum::<usize>() >= READY_BYTES;
         // What comes next is always asked for: the rest waits for it.
-        while at < target && (at == next || self.requests.len() + self.ready.len() < most) {
+        while at < target && (at == next || !full) {
             let there = self.requests.get(&at).map(|request| request.count);
-            if let Some(count) = there.or_else(|| self.ready.get(&at).map(|piece| piece.len() as u64)) {
+            if let Some(count) =
+                there.or_else(|| self.ready.get(&at).map(|piece| piece.sessions.len() as u64))
+            {
                 at += count;
                 continue;
             }
@@ -103,13 +117,30 @@ impl Download {
     }
 
     /// Keeps a piece until its turn.
-    pub fn insert(&mut self, from: u64, piece: Vec<VerifiedSession>) {
-        self.ready.insert(from, piece);
+    pub fn insert(&mut self, from: u64, sessions: Vec<VerifiedSession>) {
+        let bytes = sessions.iter().map(|session| session.bytes.len()).sum();
+        self.ready.insert(from, Piece { sessions, bytes });
     }
 
-    /// The piece that begins with session `next`, if it is there.
-    pub fn take(&mut self, next: u64) -> Option<Vec<VerifiedSession>> {
-        self.ready.remove(&next)
+    /// The sessions from `next` on that are there, if they are worth executing or no more are on their way.
+    pub fn take_run(&mut self, next: u64) -> Vec<VerifiedSession> {
+        let (mut sessions, mut bytes) = (0, 0);
+        while let Some(piece) = self.ready.get(&(next + sessions as u64)) {
+            sessions += piece.sessions.len();
+            bytes += piece.bytes;
+        }
+        let mut run = Vec::new();
+        if sessions >= RUN_SESSIONS || bytes >= RUN_BYTES || self.requests.is_empty() {
+            while let Some(piece) = self.ready.remove(&(next + run.len() as u64)) {
+                run.extend(piece.sessions);
+            }
+        }
+        run
+    }
+
+    /// Whether something is asked for.
+    pub fn is_under_way(&self) -> bool {
+        !self.requests.is_empty()
     }
 }
 

@@ -72,7 +72,7 @@ fn replay_session(
         if db::is_accepted(txn, txid)? {
             return Err(diverged(format!("transaction {txid} is in an earlier session")));
         }
-        let verdict = machine.replay(txn, index, transaction).map_err(db::DbError::from)?;
+        let verdict = machine.replay(txn, index, transaction, txid).map_err(db::DbError::from)?;
         if let Err(rejection) = verdict {
             return Err(diverged(format!("transaction {txid} is not valid here: {}", rejection.detail)));
         }

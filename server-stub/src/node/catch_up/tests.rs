@@ -1,13 +1,23 @@
 use rand_07::SeedableRng;
 use rekindle_protocol::{
     bls::{KeySet, PublicKey, SecretShare},
-    bytes::FederationId,
+    bytes::{FederationId, G2Bytes},
     encoding::Canonical,
-    session::{Item, SignedSession},
+    session::{HashedItems, HashedSession, Item, SignedSession},
 };
 
 use super::*;
-use crate::{consensus::FaultKind, forge::Chain, node::testing::spend};
+use crate::{
+    consensus::FaultKind,
+    db::{self, Db},
+    forge::Chain,
+    node::{
+        NodeError,
+        machine::StateMachine,
+        state::NodeState,
+        testing::{TestMachine, spend},
+    },
+};
 
 const FEDERATION: FederationId = FederationId([7; 32]);
 
@@ -63,6 +73,64 @@ fn a_chain_signed_by_others_is_refused() {
     assert!(reason(read_history(&FEDERATION, &key, 2, 4, served)).contains("not the federation's"));
     let signed = SignedSession { signature: secret.sign(&last.header.message(&FEDERATION)), ..last };
     assert!(read_history(&FEDERATION, &key, 2, 4, vec![sessions[2].clone(), signed.to_bytes()]).is_ok());
+}
+
+/// What becomes of a guardian that accepted `before` in its open session and replays a signed one of `items`.
+fn replayed(
+    before: Vec<Item>,
+    items: Vec<Item>,
+    change: impl Fn(&mut SignedSession),
+) -> Result<Replayed, NodeError> {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Db::open(&dir.path().join("db"), &FEDERATION, 0).unwrap();
+    let txn = db.write().unwrap();
+    TestMachine.create_tables(&txn).unwrap();
+    for Item::Transaction(transaction) in &before {
+        TestMachine.apply(&txn, 0, transaction).unwrap().unwrap();
+        db::record_accepted(&txn, &transaction.id(), 0).unwrap();
+    }
+    db::append_items(&txn, 0, &before).unwrap();
+    let state = NodeState { next_epoch: 1, ..NodeState::genesis(4) };
+    let header = HashedItems::new(items.clone()).header(&FEDERATION, None, 3, 5);
+    let mut signed = SignedSession { header, signature: G2Bytes([0; 96]), items };
+    change(&mut signed);
+    let bytes = signed.to_bytes();
+    let session = HashedSession::from_bytes(&bytes).unwrap();
+    let replayed = replay(&txn, &FEDERATION, &TestMachine, &state, vec![VerifiedSession { session, bytes }])?;
+    assert!(db::take_open_items(&txn).unwrap().is_empty());
+    Ok(replayed)
+}
+
+fn items(nonces: &[u32]) -> Vec<Item> {
+    nonces.iter().map(|nonce| Item::Transaction(spend(*nonce, 0))).collect()
+}
+
+#[test]
+fn replaying_goes_on_where_the_guardian_was() {
+    let after = replayed(items(&[1]), items(&[1, 2]), |_| {}).unwrap();
+    assert_eq!(after.accepted.len(), 2);
+    assert_eq!((after.state.next_epoch, after.state.open.index, after.state.open.first_epoch), (4, 1, 4));
+    assert_eq!(after.state.previous.map(|header| header.index), Some(0));
+}
+
+#[test]
+fn another_history_is_a_fork() {
+    let diverges = |result: Result<Replayed, NodeError>, why: &str| match result.map(|_| ()) {
+        Err(error @ NodeError::Diverged { session: 0, .. }) => {
+            assert!(error.to_string().starts_with("FORK") && error.to_string().contains(why), "{error}");
+        }
+        other => panic!("{other:?}"),
+    };
+    diverges(replayed(items(&[1]), items(&[2, 1]), |_| {}), "other items");
+    diverges(replayed(items(&[1]), items(&[1, 1]), |_| {}), "earlier session");
+    let spent_again = vec![Item::Transaction(spend(1, 0)), Item::Transaction(spend(1, 1))];
+    diverges(replayed(vec![], spent_again, |_| {}), "not valid here");
+    let too_short = |signed: &mut SignedSession| {
+        signed.header = HashedItems::new(signed.items.clone()).header(&FEDERATION, None, 0, 5);
+    };
+    assert!(replayed(vec![], items(&[1]), too_short).is_ok(), "it ends where this guardian is");
+    let other = replayed(vec![], items(&[1]), |signed| signed.header.recovery.0[0] ^= 1);
+    assert!(matches!(other.map(|_| ()), Err(NodeError::Fork { session: 0, .. })));
 }
 
 fn position(epoch: u64, session: u64) -> Position {

@@ -64,6 +64,8 @@ pub struct Core<N> {
     opened: Option<(u64, u64)>,
     /// The epoch to which this guardian came back by what others sent, until it is heard again.
     returned: Option<u64>,
+    /// How many sessions were executed again since the last durable write of some.
+    unsynced: u64,
     /// When to stop for an upgrade.
     stop_at: Option<u64>,
 }
@@ -88,6 +90,7 @@ impl<N: PeerNetwork> Core<N> {
         for (to, message) in self.catch_up.tick(self.position(), self.status(), now.monotonic) {
             self.tell(to, None, &PeerMessage::CatchUp(message));
         }
+        self.replay_ready(now)?;
         self.stop_for_upgrade(now)?;
         Ok(received || self.state.next_epoch != epoch)
     }

@@ -86,6 +86,7 @@ impl<N: PeerNetwork> Core<N> {
             banned: BTreeSet::new(),
             opened: None,
             returned: None,
+            unsynced: 0,
             stop_at: None,
         };
         core.note_opening(now);

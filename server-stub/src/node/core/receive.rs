@@ -121,9 +121,7 @@ impl<N: PeerNetwork> Core<N> {
             CatchUpMessage::HistoryRequest { from: session, count } => {
                 self.serve_history(from, session, count)
             }
-            CatchUpMessage::History { from: session, sessions } => {
-                self.on_history(from, session, sessions, now)
-            }
+            CatchUpMessage::History { from: session, sessions } => self.on_history(from, session, sessions),
         }
     }
 }

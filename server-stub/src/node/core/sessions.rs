@@ -1,6 +1,6 @@
 //! Sessions on their way to a signature, and those that came signed.
 
-use redb::WriteTransaction;
+use redb::{Durability, WriteTransaction};
 use tracing::{debug, info};
 
 use super::{Core, Time};
@@ -15,6 +15,10 @@ use crate::{
         signing::SigningEffects,
     },
 };
+
+/// How many sessions from peers are executed for one durable write. What they spend is spread over all pages of a
+/// table, which are written once each.
+const SYNC_SESSIONS: u64 = 10_000;
 
 impl<N: PeerNetwork> Core<N> {
     pub(super) fn perform_signing(&mut self, effects: SigningEffects) -> Result<(), NodeError> {
@@ -91,7 +95,6 @@ impl<N: PeerNetwork> Core<N> {
         from: GuardianId,
         first: u64,
         sessions: Vec<Vec<u8>>,
-        now: Time,
     ) -> Result<(), NodeError> {
         let Some(count) = self.catch_up.download.take_request(from, first) else { return Ok(()) };
         let key = self.shared.config.session_key()?;
@@ -102,21 +105,33 @@ impl<N: PeerNetwork> Core<N> {
                 self.blame_all(&[Fault { culprit: from, kind }]);
             }
         }
-        let before = self.state.open.index;
-        while let Some(piece) = self.catch_up.download.take(self.state.open.index) {
-            self.replay(piece, now)?;
+        Ok(())
+    }
+
+    /// Executes what has arrived, when enough has.
+    pub(super) fn replay_ready(&mut self, now: Time) -> Result<(), NodeError> {
+        let run = self.catch_up.download.take_run(self.state.open.index);
+        if run.is_empty() {
+            return Ok(());
         }
-        if self.state.open.index > before {
-            info!(sessions = self.state.open.index, "took history from peers");
-            self.come_back();
-        }
+        self.replay(run, now)?;
+        info!(sessions = self.state.open.index, "took history from peers");
+        self.come_back();
         Ok(())
     }
 
     /// Executes verified sessions: everything they change is one database transaction.
     fn replay(&mut self, piece: Vec<VerifiedSession>, now: Time) -> Result<(), NodeError> {
         let shared = self.shared.clone();
-        let txn = shared.db.write()?;
+        let mut txn = shared.db.write()?;
+        // What comes next depends on nothing but signed history, which can be fetched again: only now and then it
+        // is made to survive a crash, all or nothing. Whatever the node promises or logs later makes it so too.
+        self.unsynced += piece.len() as u64;
+        if self.unsynced < SYNC_SESSIONS && self.catch_up.download.is_under_way() {
+            txn.set_durability(Durability::None).map_err(redb::Error::from).map_err(DbError::from)?;
+        } else {
+            self.unsynced = 0;
+        }
         let Replayed { mut state, accepted } =
             replay(&txn, &shared.federation, &*shared.machine, &self.state, piece)?;
         let rows = self.pending.delete(&txn, accepted.iter())?;

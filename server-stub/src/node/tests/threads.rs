@@ -28,6 +28,16 @@ impl StateMachine for Gate {
     ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
         Ok(Ok(()))
     }
+
+    fn replay(
+        &self,
+        txn: &redb::WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+        _: &TxId,
+    ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
+        self.apply(txn, session, transaction)
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
