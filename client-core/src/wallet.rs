@@ -20,6 +20,7 @@ mod spend;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod verify;
 
 use std::{cell::RefCell, rc::Rc};
 

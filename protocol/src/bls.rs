@@ -8,16 +8,18 @@
 //! `threshold_crypto` accepts the identity as a key and as a signature, and such a pair verifies anything:
 //! every point that enters through this module is refused if it is the identity or outside the subgroup.
 
+mod batch;
 mod blinding;
 mod combination;
 mod curve;
 mod keys;
 mod points;
 
-pub use blinding::{BlindingFactor, blind, unblind};
-pub use combination::combine;
+pub use batch::{Batch, MessageHash};
+pub use blinding::{BlindingFactor, blind};
+pub use combination::{Interpolation, combine};
 pub use keys::{KeySet, MAX_GUARDIANS, PublicKey, SecretShare};
-pub use points::{BlsError, Message, check_g2};
+pub use points::{BlsError, Message, Signature, check_g2};
 
 /// Domain separation tag of session signatures (RFC 9380, section 3.1).
 pub const SESSION_DST: &[u8] = b"REKINDLE-SESSION-V01-BLS12381G2_XMD:SHA-256_SSWU_RO_";

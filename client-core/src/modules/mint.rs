@@ -28,7 +28,7 @@ use crate::{
     sorted::SortedMap,
 };
 
-pub use issue::{ShareError, blind_output, combine_shares, verify_note};
+pub use issue::{Claim, blind_output, wrong_shares};
 pub use select::{decompose, decompose_after_fees, select};
 pub use token::{Token, TokenError, TokenNote};
 

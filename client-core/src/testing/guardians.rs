@@ -42,6 +42,8 @@ pub enum Behaviour {
     Corrupt,
     /// It serves a history of its own making: sound, but not signed by the federation.
     Forge,
+    /// Some of its signature shares are another's.
+    WrongShares,
 }
 
 struct State {
@@ -155,7 +157,9 @@ impl TestGuardians {
                 let out_point = OutPoint { txid, output };
                 let Ok(mint) = MintOutput::from_bytes(&part.body) else { continue };
                 if wanted(&out_point) {
-                    let share = state.federation.share(guardian, mint.denomination, &mint.blinded_nonce);
+                    let lies = state.behaviours[usize::from(guardian)] == Behaviour::WrongShares;
+                    let signer = if lies && output % 3 == 1 { (guardian + 1) % 4 } else { guardian };
+                    let share = state.federation.share(signer, mint.denomination, &mint.blinded_nonce);
                     shares.push((out_point, share));
                 }
             }
@@ -255,7 +259,11 @@ impl Transport for TestGuardians {
             Behaviour::Refuse if request.method == Method::Post => {
                 return Ok(respond(422, "application/problem+json", b"{\"code\":\"unbalanced\"}".to_vec()));
             }
-            Behaviour::Honest | Behaviour::Refuse | Behaviour::Corrupt | Behaviour::Forge => {}
+            Behaviour::Honest
+            | Behaviour::Refuse
+            | Behaviour::Corrupt
+            | Behaviour::Forge
+            | Behaviour::WrongShares => {}
         }
         let Some(mut body) = self.answer(guardian, &request).await else {
             return Ok(respond(404, "application/problem+json", b"{\"code\":\"not_found\"}".to_vec()));

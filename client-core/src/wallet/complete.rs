@@ -1,68 +1,86 @@
 //! Completing notes: the federation's signatures for outputs that are in history.
+//!
+//! Shares are combined on trust and the notes of several sessions verified together; only if that fails is each note
+//! verified by itself and each share of a wrong one, so that the guardian at fault is named and the others are asked
+//! again. While some notes are verified the shares of the next ones are fetched.
 
+use std::{cell::RefCell, mem};
+
+use futures::future::{LocalBoxFuture, join4};
 use rekindle_protocol::{
+    bls::Interpolation,
     bytes::{G2Bytes, SchnorrKey, TxId},
-    modules::mint::{MAX_SHARES_REQUEST, SharesAnswer},
+    modules::mint::SharesAnswer,
     transaction::OutPoint,
 };
 
 use super::{Wallet, WalletError};
 use crate::{
     context::WalletContext,
-    federation::{GuardianId, SharesVerdict},
-    modules::mint::{Note, ShareError, combine_shares},
+    federation::{FederationError, GuardianFault, GuardianId, SharesVerdict},
+    modules::mint::{Claim, Note, wrong_shares},
     recovery::RecoveryFromHistory,
-    sorted::SortedMap,
+    sorted::{SortedMap, SortedSet},
 };
 
+/// Notes are verified together once there are so many: about a second of work in a browser.
+const GROUP_NOTES: usize = 64;
+
 /// A note on its way to its signature.
-struct Unsigned<'a> {
+struct Unsigned {
     nonce: SchnorrKey,
-    note: &'a Note,
+    note: Note,
     shares: SortedMap<GuardianId, G2Bytes>,
-    signature: Option<G2Bytes>,
+    claim: Option<Claim>,
 }
 
-/// Signature shares and what has become of them.
-struct Progress<'a> {
+/// Notes that are completed together.
+struct Group<'a> {
     context: &'a WalletContext,
-    notes: SortedMap<OutPoint, Unsigned<'a>>,
+    notes: Vec<Unsigned>,
+    /// Guardians that served wrong shares.
+    wrong: SortedSet<GuardianId>,
 }
 
-impl<'a> Progress<'a> {
-    fn new(context: &'a WalletContext, notes: &'a [(SchnorrKey, Note)]) -> Self {
-        let unsigned = |(nonce, note): &'a (SchnorrKey, Note)| {
-            let unsigned = Unsigned { nonce: *nonce, note, shares: SortedMap::new(), signature: None };
-            (note.out_point, unsigned)
-        };
-        Self { context, notes: notes.iter().map(unsigned).collect() }
-    }
-
-    /// Takes in a guardian's shares and completes the notes that have enough.
-    fn take(&mut self, guardian: GuardianId, answer: SharesAnswer) -> SharesVerdict {
-        for (out_point, share) in answer.shares {
-            if let (Some(unsigned), Some(share)) = (self.notes.get_mut(&out_point), share) {
-                unsigned.shares.insert(guardian, share);
-            }
+impl Group<'_> {
+    /// Takes in a guardian's shares. They are enough when each note of the session, or each note, has f+1.
+    fn take(&mut self, guardian: GuardianId, answer: SharesAnswer, session: Option<u64>) -> SharesVerdict {
+        if self.wrong.contains(&guardian) {
+            return SharesVerdict::Wrong;
         }
-        let (mut verdict, mut at_fault) = (SharesVerdict::Enough, false);
-        for (out_point, unsigned) in self.notes.iter_mut() {
-            if unsigned.signature.is_some() {
+        let mut verdict = SharesVerdict::Enough;
+        for unsigned in &mut self.notes {
+            if session.is_some_and(|session| session != unsigned.note.session) {
                 continue;
             }
-            let (tweak, denomination) = (&unsigned.note.tweak, unsigned.note.denomination);
-            let shares = unsigned.shares.as_slice();
-            match combine_shares(self.context, tweak, out_point.output, denomination, shares) {
-                Ok(signature) => unsigned.signature = Some(signature),
-                Err(ShareError::WrongShares(wrong)) => {
-                    unsigned.shares.retain(|guardian, _| !wrong.contains(guardian));
-                    at_fault |= wrong.contains(&guardian);
-                    verdict = SharesVerdict::More;
-                }
-                Err(_) => verdict = SharesVerdict::More,
+            let share = answer.shares.iter().find(|(out_point, _)| *out_point == unsigned.note.out_point);
+            if let Some((_, Some(share))) = share {
+                unsigned.shares.insert(guardian, *share);
+            }
+            if unsigned.shares.len() <= self.context.config.max_faulty() {
+                verdict = SharesVerdict::More;
             }
         }
-        if at_fault { SharesVerdict::Wrong } else { verdict }
+        verdict
+    }
+
+    /// Combines the shares of note number `at`. Nearly always the same guardians answer for all notes, so that
+    /// `interpolation` can be kept.
+    fn combine(&mut self, at: usize, interpolation: &mut Option<Interpolation>) -> Result<(), WalletError> {
+        let unsigned = &mut self.notes[at];
+        let (mut guardians, mut shares) = (Vec::new(), Vec::new());
+        for (guardian, share) in unsigned.shares.iter().take(self.context.config.max_faulty() + 1) {
+            guardians.push(*guardian);
+            shares.push(*share);
+        }
+        if interpolation.as_ref().is_none_or(|same| same.guardians() != guardians) {
+            *interpolation = Some(Interpolation::new(&guardians).map_err(|_| WalletError::Shares)?);
+        }
+        let interpolation = interpolation.as_ref().ok_or(WalletError::Shares)?;
+        // Shares that are no points make no claim.
+        unsigned.claim =
+            Claim::combine(self.context, &unsigned.nonce, &unsigned.note, interpolation, &shares).ok();
+        Ok(())
     }
 }
 
@@ -73,45 +91,107 @@ impl Wallet {
     /// are asked for by session, so that a guardian doesn't learn which outputs are the wallet's.
     pub(super) async fn complete_notes(&self, txid: Option<TxId>) -> Result<(), WalletError> {
         let context = self.joined()?;
-        for (session, mut notes) in self.with_live(|live| live.unsigned()).unwrap_or_default() {
-            let Some(txid) = txid else {
-                self.complete_part(&context, &notes, Some(session)).await?;
-                continue;
-            };
-            notes.retain(|(_, note)| note.out_point.txid == txid);
-            for part in notes.chunks(MAX_SHARES_REQUEST) {
-                self.complete_part(&context, part, None).await?;
+        let mut notes = Vec::new();
+        for (_, of_session) in self.with_live(|live| live.unsigned()).unwrap_or_default() {
+            for (nonce, note) in of_session {
+                if txid.is_none_or(|txid| txid == note.out_point.txid) {
+                    notes.push(Unsigned { nonce, note, shares: SortedMap::new(), claim: None });
+                }
             }
+            if notes.len() >= GROUP_NOTES {
+                self.complete_group(&context, mem::take(&mut notes), txid.is_none()).await?;
+            }
+        }
+        self.complete_group(&context, notes, txid.is_none()).await
+    }
+
+    async fn complete_group(
+        &self,
+        context: &WalletContext,
+        notes: Vec<Unsigned>,
+        by_session: bool,
+    ) -> Result<(), WalletError> {
+        let mut group = Group { context, notes, wrong: SortedSet::new() };
+        while !group.notes.is_empty() {
+            self.fetch_shares(&mut group, by_session).await?;
+            let (mut interpolation, mut claims) = (None, Vec::new());
+            let mut started = self.platform().runtime.now();
+            for at in 0..group.notes.len() {
+                group.combine(at, &mut interpolation)?;
+                claims.extend(group.notes[at].claim);
+                self.breathe_at_times(&mut started).await;
+            }
+            if claims.len() < group.notes.len() || !self.verify(context, &claims).await? {
+                self.find_wrong_shares(&mut group).await?;
+            }
+            self.update(|live, batch| {
+                for unsigned in &group.notes {
+                    if let Some(claim) = &unsigned.claim {
+                        live.scanner.modules.mint.complete(&unsigned.nonce, claim.signature.to_bytes());
+                    }
+                }
+                live.scanner.modules.mint.store_live(batch);
+                Ok(())
+            })
+            .await?;
+            group.notes.retain(|unsigned| unsigned.claim.is_none());
         }
         Ok(())
     }
 
-    async fn complete_part(
-        &self,
-        context: &WalletContext,
-        notes: &[(SchnorrKey, Note)],
-        session: Option<u64>,
-    ) -> Result<(), WalletError> {
-        if notes.is_empty() {
-            return Ok(());
-        }
-        let out_points: Vec<OutPoint> = notes.iter().map(|(_, note)| note.out_point).collect();
-        let mut progress = Progress::new(context, notes);
-        let mut check = |guardian, answer| progress.take(guardian, answer);
+    /// Asks guardians until every note has f+1 shares, several sessions at once.
+    async fn fetch_shares(&self, group: &mut Group<'_>, by_session: bool) -> Result<(), WalletError> {
         let api = self.api()?;
-        match session {
-            Some(session) => api.session_shares(session, &mut check).await?,
-            None => api.mint_shares(&out_points, &mut check).await?,
+        let mut out_points: Vec<OutPoint> = Vec::new();
+        let mut sessions = SortedSet::new();
+        for unsigned in &group.notes {
+            out_points.push(unsigned.note.out_point);
+            sessions.insert(unsigned.note.session);
         }
-        self.update(|live, batch| {
-            for unsigned in progress.notes.values() {
-                if let Some(signature) = unsigned.signature {
-                    live.scanner.modules.mint.complete(&unsigned.nonce, signature);
+        let group = RefCell::new(group);
+        if !by_session {
+            let mut take = |guardian, answer| group.borrow_mut().take(guardian, answer, None);
+            return Ok(api.mint_shares(&out_points, &mut take).await?);
+        }
+        let sessions = RefCell::new(sessions.iter());
+        let lane = || -> LocalBoxFuture<'_, Result<(), FederationError>> {
+            Box::pin(async {
+                loop {
+                    let next = sessions.borrow_mut().next();
+                    let Some(session) = next.copied() else { return Ok(()) };
+                    let mut take =
+                        |guardian, answer| group.borrow_mut().take(guardian, answer, Some(session));
+                    api.session_shares(session, &mut take).await?;
+                }
+            })
+        };
+        let (a, b, c, d) = join4(lane(), lane(), lane(), lane()).await;
+        Ok(a.and(b).and(c).and(d)?)
+    }
+
+    /// Drops the claims that are wrong and the shares that are to blame, and blames their guardians.
+    async fn find_wrong_shares(&self, group: &mut Group<'_>) -> Result<(), WalletError> {
+        let (api, known) = (self.api()?, group.wrong.len());
+        for unsigned in &mut group.notes {
+            if let Some(claim) = unsigned.claim
+                && self.verify(group.context, &[claim]).await?
+            {
+                continue;
+            }
+            unsigned.claim = None;
+            let shares = unsigned.shares.as_slice();
+            let wrong = wrong_shares(group.context, &unsigned.nonce, &unsigned.note, shares);
+            for guardian in wrong.map_err(|_| WalletError::Shares)? {
+                if group.wrong.insert(guardian) {
+                    api.penalise(guardian, &GuardianFault::WrongShares)?;
                 }
             }
-            live.scanner.modules.mint.store_live(batch);
-            Ok(())
-        })
-        .await
+            self.breathe().await;
+        }
+        for unsigned in &mut group.notes {
+            unsigned.shares.retain(|guardian, _| !group.wrong.contains(guardian));
+        }
+        // With right shares and keys that belong together every note comes out right.
+        if group.wrong.len() == known { Err(WalletError::Shares) } else { Ok(()) }
     }
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 
 use crate::{
     federation::{FederationError, GuardianFault},
-    modules::mint::{ShareError, TokenError},
+    modules::mint::TokenError,
     platform::{RandomError, StoreError},
     recovery::ModuleError,
 };
@@ -92,9 +92,9 @@ pub enum WalletError {
         /// The guardians' code.
         code: String,
     },
-    /// Guardians' signature shares do not make a note.
-    #[error(transparent)]
-    Shares(#[from] ShareError),
+    /// Guardians' signature shares do not make a note, though each is right: the config's keys don't fit together.
+    #[error("the guardians' signature shares do not make a note")]
+    Shares,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -135,7 +135,7 @@ impl WalletError {
             Self::Undecided => "timeout",
             Self::Rejected { .. } => "rejected",
             Self::Contended => "rejected",
-            Self::Shares(_) => "response_invalid",
+            Self::Shares => "response_invalid",
             Self::Store(StoreError::Unavailable(_)) => "storage_unavailable",
             Self::Store(StoreError::Full) => "storage_full",
             Self::Store(_) => "storage_failed",
@@ -148,7 +148,7 @@ impl WalletError {
         match self {
             Self::Federation(error) => federation_code(error) != "config_mismatch",
             Self::Undecided => true,
-            Self::Shares(_) | Self::RecoveryRunning | Self::Contended => true,
+            Self::Shares | Self::RecoveryRunning | Self::Contended => true,
             Self::Store(StoreError::ConnectionLost(_) | StoreError::Full) => true,
             _ => false,
         }

@@ -25,7 +25,7 @@ use crate::{
     context::WalletContext,
     modules::{
         deposit::Credit,
-        mint::{Note, Token, decompose, decompose_after_fees, select, verify_note},
+        mint::{Claim, Note, Token, decompose, decompose_after_fees, select},
     },
 };
 
@@ -195,12 +195,15 @@ impl Wallet {
         if token.federation != DepositAddress::federation_prefix(&context.federation) {
             return Err(WalletError::TokenOtherFederation);
         }
+        let (mut claims, mut started) = (Vec::new(), self.platform().runtime.now());
         for note in &token.notes {
             let nonce = note.nonce().ok_or(WalletError::TokenInvalid)?;
-            if !verify_note(&context, note.denomination, &nonce, &note.signature) {
-                return Err(WalletError::TokenInvalid);
-            }
-            self.breathe().await;
+            let claim = Claim::new(note.denomination, &nonce, &note.signature);
+            claims.push(claim.map_err(|_| WalletError::TokenInvalid)?);
+            self.breathe_at_times(&mut started).await;
+        }
+        if !self.verify(&context, &claims).await? {
+            return Err(WalletError::TokenInvalid);
         }
         let id = token_id(&token);
         self.update(|live, batch| {

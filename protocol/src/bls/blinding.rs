@@ -5,10 +5,10 @@
 //! signatures based on the gap-Diffie-Hellman-group signature scheme", PKC 2003). Multiplication by the blinding
 //! factor is constant-time.
 
-use bls12_381::{G2Affine, Scalar};
-use zeroize::Zeroize;
+use bls12_381::Scalar;
+use zeroize::{Zeroize, Zeroizing};
 
-use super::{BlsError, Message, check_g2};
+use super::{BlsError, Message, curve};
 use crate::bytes::G2Bytes;
 
 /// A secret scalar that hides one nonce. Erased when dropped; it has no `Debug`.
@@ -21,6 +21,12 @@ impl BlindingFactor {
         // Zero cannot be divided by; it comes up once in 2^255.
         Self(if scalar == Scalar::zero() { Scalar::one() } else { scalar })
     }
+
+    /// `dividend` divided by the factor: 32 bytes, big endian.
+    pub(super) fn divide(&self, dividend: &Scalar) -> Result<Zeroizing<[u8; 32]>, BlsError> {
+        let inverse = Option::<Scalar>::from(self.0.invert()).ok_or(BlsError::NotAScalar)?;
+        Ok(big_endian(&(inverse * dividend)))
+    }
 }
 
 impl Drop for BlindingFactor {
@@ -32,25 +38,21 @@ impl Drop for BlindingFactor {
     }
 }
 
-/// The blinded message that guardians get to see.
-pub fn blind(message: &Message, factor: &BlindingFactor) -> G2Bytes {
-    G2Bytes(G2Affine::from(message.0 * factor.0).to_compressed())
+fn big_endian(scalar: &Scalar) -> Zeroizing<[u8; 32]> {
+    let mut bytes = Zeroizing::new(scalar.to_bytes());
+    bytes.reverse();
+    bytes
 }
 
-/// Takes the blinding off a signature (or off a share of one).
-///
-/// # Errors
-/// [`BlsError::NotAPoint`] if `signature` is no point or the identity.
-pub fn unblind(signature: &G2Bytes, factor: &BlindingFactor) -> Result<G2Bytes, BlsError> {
-    let point = check_g2(signature)?;
-    let inverse = Option::<Scalar>::from(factor.0.invert()).ok_or(BlsError::NotAScalar)?;
-    Ok(G2Bytes(G2Affine::from(point * inverse).to_compressed()))
+/// The blinded message that guardians get to see. [`super::Interpolation::unblind`] takes the blinding off.
+pub fn blind(message: &Message, factor: &BlindingFactor) -> G2Bytes {
+    G2Bytes(curve::multiply_g2(&message.0, &big_endian(&factor.0)).to_compressed())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bls::{KeySet, NOTE_DST, combine};
+    use crate::bls::{Interpolation, KeySet, NOTE_DST};
     use rand::SeedableRng;
 
     #[test]
@@ -61,8 +63,8 @@ mod tests {
         let blinded = blind(&nonce, &factor);
         assert_ne!(blinded, nonce.to_bytes());
         let seen = Message::from_bytes(&blinded).unwrap();
-        let shares = [1u16, 3].map(|id| (id, secrets[usize::from(id)].sign(&seen)));
-        let signature = unblind(&combine(1, &shares).unwrap(), &factor).unwrap();
+        let shares = [1, 3].map(|id: usize| secrets[id].sign(&seen));
+        let signature = Interpolation::new(&[1, 3]).unwrap().unblind(&shares, &factor).unwrap().to_bytes();
         assert!(keys.public_key().unwrap().verify(&nonce, &signature));
         // What the guardians signed says nothing about another nonce.
         assert!(!keys.public_key().unwrap().verify(&Message::hash(b"other", NOTE_DST), &signature));

@@ -21,7 +21,7 @@ pub const MAX_GUARDIANS: usize = 100;
 
 /// A checked public key: of a federation, of a denomination, or of one guardian's share of either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PublicKey(G1Affine);
+pub struct PublicKey(pub(super) G1Affine);
 
 impl PublicKey {
     /// Decodes and checks a key.

@@ -1,6 +1,6 @@
 //! Points: hashing to them and checking them.
 
-use bls12_381::G2Affine;
+use bls12_381::{G2Affine, G2Projective};
 
 use super::curve;
 use crate::bytes::G2Bytes;
@@ -38,6 +38,32 @@ impl Message {
     /// [`BlsError::NotAPoint`] for the identity and for anything outside the subgroup.
     pub fn from_bytes(bytes: &G2Bytes) -> Result<Self, BlsError> {
         check_g2(bytes).map(Self)
+    }
+
+    /// The compressed point.
+    pub fn to_bytes(&self) -> G2Bytes {
+        G2Bytes(self.0.to_compressed())
+    }
+}
+
+/// A signature that is a point of the subgroup and not the identity; whose it is and on what is another question.
+#[derive(Clone, Copy)]
+pub struct Signature(pub(super) G2Affine);
+
+impl Signature {
+    /// A signature that arrives as bytes.
+    ///
+    /// # Errors
+    /// [`BlsError::NotAPoint`].
+    pub fn from_bytes(bytes: &G2Bytes) -> Result<Self, BlsError> {
+        check_g2(bytes).map(Self)
+    }
+
+    /// A computed point of which only the curve's equation is known to hold.
+    pub(super) fn checked(point: G2Projective) -> Result<Self, BlsError> {
+        let point = G2Affine::from(point);
+        let good = bool::from(point.is_torsion_free() & !point.is_identity());
+        if good { Ok(Self(point)) } else { Err(BlsError::NotAPoint) }
     }
 
     /// The compressed point.

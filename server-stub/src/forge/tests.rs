@@ -6,7 +6,7 @@ use redb::{Database, ReadableDatabase, backends::InMemoryBackend};
 use rekindle_protocol::{
     amount::Amount,
     api::TransactionStatus,
-    bls::{combine, unblind},
+    bls::Interpolation,
     bytes::{G2Bytes, Hash, TxId},
     chain::{ChainPosition, check_signature},
     encoding::Canonical,
@@ -144,14 +144,15 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
     for (at, note) in found.notes.values().take(3) {
         let issued = issued_at(&db.read().unwrap(), &[*at]).unwrap();
         assert_eq!(issued[0].1.as_ref(), Some(note));
-        let shares: Vec<_> = signers.iter().map(|(id, signer)| (*id, signer.sign(note).unwrap())).collect();
+        let shares: Vec<G2Bytes> = signers.iter().map(|(_, signer)| signer.sign(note).unwrap()).collect();
         let Item::Transaction(transaction) = sessions
             .iter()
             .flat_map(|session| &session.content.items)
             .find(|Item::Transaction(transaction)| transaction.id() == at.txid)
             .unwrap();
         let secret = wallet.output(place.mint, &transaction.tweak, at.output);
-        let signature: G2Bytes = unblind(&combine(1, &shares).unwrap(), &secret.blinding).unwrap();
+        let interpolation = Interpolation::new(&signers.each_ref().map(|(id, _)| *id)).unwrap();
+        let signature = interpolation.unblind(&shares, &secret.blinding).unwrap().to_bytes();
         let key = mint.keys(note.denomination).unwrap().public_key().unwrap();
         assert!(key.verify(&note_message(&secret.public_key()), &signature));
     }

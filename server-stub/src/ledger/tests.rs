@@ -278,7 +278,9 @@ fn issued_notes_are_signed_on_request_and_others_are_not() {
 
     // With one guardian the share is the signature: unblinded, it makes the note that an author would spend.
     let secret = federation.wallet.output(0, &transaction.tweak, 1);
-    let unblinded = rekindle_protocol::bls::unblind(&answer.shares[0].1.unwrap(), &secret.blinding).unwrap();
+    let interpolation = rekindle_protocol::bls::Interpolation::new(&[0]).unwrap();
+    let unblinded =
+        interpolation.unblind(&[answer.shares[0].1.unwrap()], &secret.blinding).unwrap().to_bytes();
     let (input, _) = federation.author().input(Spendable::Note(fresh[1].clone()));
     assert_eq!(MintInput::from_input(&input).unwrap().1.signature, unblinded);
 

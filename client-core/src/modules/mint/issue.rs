@@ -1,37 +1,14 @@
-//! Issuing notes: blinded nonces out, signature shares in, checked signatures kept.
+//! Issuing notes: blinded nonces out, signature shares in.
 
 use rekindle_protocol::{
-    bls::{self, BlsError, PublicKey},
+    bls::{self, BlsError, Interpolation, MessageHash, NOTE_DST, Signature},
     bytes::{G2Bytes, SchnorrKey, Tweak},
     modules::mint::{Denomination, MintOutput, note_message},
     transaction::Output,
 };
-use thiserror::Error;
 
+use super::Note;
 use crate::context::WalletContext;
-
-/// Why signature shares did not become a note's signature.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum ShareError {
-    /// The federation has no such denomination.
-    #[error("the federation has no notes of this denomination")]
-    NoSuchDenomination,
-    /// These guardians' shares are wrong; without them there are too few.
-    #[error("signature shares of guardians {0:?} are wrong")]
-    WrongShares(Vec<u16>),
-    /// Fewer than f+1 shares.
-    #[error("there are too few signature shares")]
-    TooFew,
-    /// A key of the config is broken.
-    #[error("the config holds a broken key")]
-    BrokenKey,
-}
-
-impl From<BlsError> for ShareError {
-    fn from(_: BlsError) -> Self {
-        Self::BrokenKey
-    }
-}
 
 /// The output that issues note `number` of the transaction with this tweak.
 pub fn blind_output(
@@ -45,60 +22,60 @@ pub fn blind_output(
     MintOutput { denomination, blinded_nonce }.into_output(context.mint_id)
 }
 
-/// Turns the shares of distinct guardians into the federation's signature on a note's nonce.
-///
-/// Optimistic: the combined signature is checked first, two pairings; only if it is wrong are the shares checked one
-/// by one, so that the guardian at fault gets named and the others' shares are used without it.
-///
-/// # Errors
-/// [`ShareError`].
-pub fn combine_shares(
-    context: &WalletContext,
-    tweak: &Tweak,
-    number: u8,
-    denomination: Denomination,
-    shares: &[(u16, G2Bytes)],
-) -> Result<G2Bytes, ShareError> {
-    let keys = context.mint.keys(denomination).ok_or(ShareError::NoSuchDenomination)?;
-    let threshold = context.config.max_faulty();
-    let secret = context.secret.output(context.mint_id, tweak, number);
-    let nonce = note_message(&secret.public_key());
-    let public_key = keys.public_key()?;
-    let finish = |shares: &[(u16, G2Bytes)]| -> Option<G2Bytes> {
-        let signature = bls::unblind(&bls::combine(threshold, shares).ok()?, &secret.blinding).ok()?;
-        public_key.verify(&nonce, &signature).then_some(signature)
-    };
-    if shares.len() <= threshold {
-        return Err(ShareError::TooFew);
-    }
-    if let Some(signature) = finish(shares) {
-        return Ok(signature);
-    }
-    let blinded = bls::Message::from_bytes(&bls::blind(&nonce, &secret.blinding))?;
-    let (mut valid, mut wrong) = (Vec::new(), Vec::new());
-    for (id, share) in shares {
-        if keys.share_key(*id).is_ok_and(|key: PublicKey| key.verify(&blinded, share)) {
-            valid.push((*id, *share));
-        } else {
-            wrong.push(*id);
-        }
-    }
-    if valid.len() <= threshold {
-        return Err(ShareError::WrongShares(wrong));
-    }
-    finish(&valid).ok_or(ShareError::BrokenKey)
+/// What is said to be a note's signature, to be verified together with others.
+#[derive(Clone, Copy)]
+pub struct Claim {
+    /// What the note is worth: the key that the signature is said to be of.
+    pub denomination: Denomination,
+    /// The nonce that it is said to be on.
+    pub nonce: MessageHash,
+    /// The signature.
+    pub signature: Signature,
 }
 
-/// Whether a note is the federation's money: two pairings.
-pub fn verify_note(
+impl Claim {
+    /// A signature that came with its nonce.
+    ///
+    /// # Errors
+    /// [`BlsError::NotAPoint`].
+    pub fn new(
+        denomination: Denomination,
+        nonce: &SchnorrKey,
+        signature: &G2Bytes,
+    ) -> Result<Self, BlsError> {
+        let signature = Signature::from_bytes(signature)?;
+        Ok(Self { denomination, nonce: MessageHash::new(&nonce.0, NOTE_DST), signature })
+    }
+
+    /// A signature combined from the shares of the guardians of `interpolation`, in their order.
+    ///
+    /// # Errors
+    /// [`BlsError`] if the shares are no points of the curve's subgroup.
+    pub fn combine(
+        context: &WalletContext,
+        nonce: &SchnorrKey,
+        note: &Note,
+        interpolation: &Interpolation,
+        shares: &[G2Bytes],
+    ) -> Result<Self, BlsError> {
+        let secret = context.secret.output(context.mint_id, &note.tweak, note.out_point.output);
+        let signature = interpolation.unblind(shares, &secret.blinding)?;
+        Ok(Self { denomination: note.denomination, nonce: MessageHash::new(&nonce.0, NOTE_DST), signature })
+    }
+}
+
+/// The guardians among `shares` whose share of a note's blind signature is wrong: two pairings for each.
+pub fn wrong_shares(
     context: &WalletContext,
-    denomination: Denomination,
     nonce: &SchnorrKey,
-    signature: &G2Bytes,
-) -> bool {
-    context
-        .mint
-        .keys(denomination)
-        .and_then(|keys| keys.public_key().ok())
-        .is_some_and(|key| key.verify(&note_message(nonce), signature))
+    note: &Note,
+    shares: &[(u16, G2Bytes)],
+) -> Result<Vec<u16>, BlsError> {
+    let secret = context.secret.output(context.mint_id, &note.tweak, note.out_point.output);
+    let blinded = bls::Message::from_bytes(&bls::blind(&note_message(nonce), &secret.blinding))?;
+    let keys = context.mint.keys(note.denomination);
+    let is_right = |id: u16, share: &G2Bytes| {
+        keys.and_then(|keys| keys.share_key(id).ok()).is_some_and(|key| key.verify(&blinded, share))
+    };
+    Ok(shares.iter().filter(|(id, share)| !is_right(*id, share)).map(|(id, _)| *id).collect())
 }
