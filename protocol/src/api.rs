@@ -53,6 +53,10 @@ pub mod paths {
     pub const ADMIN_BACKUP: &str = "/v1/admin/backup";
     /// Has the guardian announce another URL.
     pub const ADMIN_URL: &str = "/v1/admin/url";
+    /// Says that the operator is ready for newer rules.
+    pub const ADMIN_UPGRADE: &str = "/v1/admin/upgrade";
+    /// Takes a signed session that the guardian can't get from its peers.
+    pub const ADMIN_SESSIONS: &str = "/v1/admin/sessions";
     /// Liveness.
     pub const HEALTH: &str = "/health";
     /// For Prometheus.

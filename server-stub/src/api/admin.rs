@@ -12,12 +12,20 @@ use axum::{
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use rekindle_protocol::config::UrlAnnouncement;
+use rekindle_protocol::{config::UrlAnnouncement, encoding::Canonical, session::SessionStatus};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::{Api, ApiError, answer::NO_STORE, extract::Json};
-use crate::{db::DbError, ledger::Audit};
+use super::{
+    Api, ApiError,
+    answer::NO_STORE,
+    extract::{Body, Json},
+};
+use crate::{
+    db::DbError,
+    ledger::Audit,
+    node::{AdoptError, SubmitError},
+};
 
 /// Fewest characters of a token: 22 of base64 are 128 bits.
 const MIN_TOKEN_CHARS: usize = 22;
@@ -162,6 +170,46 @@ pub async fn url(
     // Saving blocks for a moment.
     let announced = tokio::task::spawn_blocking(move || api.announcements.announce(&api.node, url, now));
     Ok(axum::Json(announced.await.map_err(|error| ApiError::internal(&error))??))
+}
+
+/// What `POST /v1/admin/upgrade` says.
+#[derive(Debug, Deserialize)]
+pub struct Upgrade {
+    /// The version of the rules that the operator is ready for.
+    version: u32,
+}
+
+pub async fn upgrade(
+    State(api): State<Arc<Api>>,
+    _: Operator,
+    Json(Upgrade { version }): Json<Upgrade>,
+) -> Result<StatusCode, ApiError> {
+    match api.node.signal_upgrade(version).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(SubmitError::Stopped) => Err(ApiError::unavailable("stopping", "the guardian is stopping")),
+        Err(error) => Err(ApiError::unavailable("busy", error.to_string())),
+    }
+}
+
+pub async fn adopt(
+    State(api): State<Arc<Api>>,
+    _: Operator,
+    Body(status): Body<SessionStatus>,
+) -> Result<StatusCode, ApiError> {
+    let SessionStatus::Complete(session) = status else {
+        return Err(ApiError::unprocessable("not_signed", "the session is not complete"));
+    };
+    match api.node.adopt(session.to_bytes()).await {
+        Ok(()) => Ok(StatusCode::NO_CONTENT),
+        Err(error @ AdoptError::Invalid(_)) => {
+            Err(ApiError::unprocessable("invalid_session", error.to_string()))
+        }
+        Err(error @ AdoptError::NotNext { .. }) => {
+            Err(ApiError::unprocessable("not_next", error.to_string()))
+        }
+        Err(error @ AdoptError::Busy) => Err(ApiError::unavailable("busy", error.to_string())),
+        Err(error @ AdoptError::Stopped) => Err(ApiError::unavailable("stopping", error.to_string())),
+    }
 }
 
 #[cfg(test)]

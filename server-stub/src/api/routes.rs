@@ -8,7 +8,9 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{MethodRouter, get, post},
 };
-use rekindle_protocol::{api::paths, config::ConfigError, transaction::MAX_TRANSACTION_BYTES};
+use rekindle_protocol::{
+    api::paths, config::ConfigError, session::MAX_SESSION_BYTES, transaction::MAX_TRANSACTION_BYTES,
+};
 
 use super::{
     Api, Setup, admin, announcements, budget, metrics, middleware, page, ranges, sessions, shares, status,
@@ -25,6 +27,9 @@ const MAX_CREDIT_BYTES: usize = 4 << 10;
 
 /// A URL and a signature, as JSON.
 const MAX_ANNOUNCEMENT_BYTES: usize = 4 << 10;
+
+/// A number.
+const MAX_UPGRADE_BYTES: usize = 1 << 10;
 
 /// Every endpoint. `{}` marks the variable part of a path.
 pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
@@ -46,6 +51,8 @@ pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         (paths::ADMIN_AUDIT, get(admin::audit)),
         (paths::ADMIN_BACKUP, get(admin::backup)),
         (paths::ADMIN_URL, post(admin::url).layer(limit(MAX_ANNOUNCEMENT_BYTES))),
+        (paths::ADMIN_UPGRADE, post(admin::upgrade).layer(limit(MAX_UPGRADE_BYTES))),
+        (paths::ADMIN_SESSIONS, post(admin::adopt).layer(limit(MAX_SESSION_BYTES + 1))),
         (paths::METRICS, get(metrics::metrics)),
         ("/", get(page::page)),
     ]

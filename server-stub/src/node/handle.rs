@@ -41,6 +41,28 @@ pub enum SubmitError {
     Db(#[from] DbError),
 }
 
+/// Why a session from elsewhere was not taken.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum AdoptError {
+    /// Not what the federation signed.
+    #[error("{0}")]
+    Invalid(String),
+    /// Sessions before it are missing.
+    #[error("session {expected} comes next, not {got}")]
+    NotNext {
+        /// The session that this guardian needs.
+        expected: u64,
+        /// The one that was given.
+        got: u64,
+    },
+    /// Too much is waiting to be done.
+    #[error("the guardian is busy")]
+    Busy,
+    /// The guardian is stopping.
+    #[error("the guardian is stopping")]
+    Stopped,
+}
+
 /// A session as its number's status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SessionState {
@@ -62,6 +84,13 @@ pub(super) enum Request {
         version: u32,
         /// Answered when it is durably noted.
         done: oneshot::Sender<()>,
+    },
+    /// Take a signed session from the operator.
+    Adopt {
+        /// Its encoding.
+        session: Vec<u8>,
+        /// Answered when it is executed, or with what is wrong with it.
+        done: oneshot::Sender<Result<(), AdoptError>>,
     },
 }
 
@@ -173,6 +202,21 @@ impl NodeHandle {
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
         })?;
         answer.await.map_err(|_| SubmitError::Stopped)
+    }
+
+    /// Takes a signed session that was obtained elsewhere, for a guardian that can't get it from its peers. It counts
+    /// only if the federation's signature is on it; then it is executed like one from a peer. A session that is here
+    /// already changes nothing. A signed one that contradicts what this guardian computed stops it.
+    ///
+    /// # Errors
+    /// [`AdoptError`].
+    pub async fn adopt(&self, session: Vec<u8>) -> Result<(), AdoptError> {
+        let (done, answer) = oneshot::channel();
+        self.requests.try_send(Request::Adopt { session, done }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => AdoptError::Busy,
+            mpsc::error::TrySendError::Closed(_) => AdoptError::Stopped,
+        })?;
+        answer.await.map_err(|_| AdoptError::Stopped)?
     }
 
     async fn check(&self, txid: TxId, transaction: Transaction) -> Result<Transaction, SubmitError> {

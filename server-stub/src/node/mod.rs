@@ -55,7 +55,7 @@ use self::core::{Core, Time};
 use contribution::Contribution;
 
 pub use error::NodeError;
-pub use handle::{NodeHandle, SessionState, SubmitError};
+pub use handle::{AdoptError, NodeHandle, SessionState, SubmitError};
 pub use keys::GuardianKeys;
 pub use machine::StateMachine;
 pub use run::{NodeSetup, RunningNode, start};

@@ -18,6 +18,7 @@ use rekindle_protocol::{
     },
     ownership::OperationKind,
     schnorr,
+    session::SessionStatus,
 };
 
 use super::fixture::{Answer, BINARY, Fixture, JSON};
@@ -55,6 +56,36 @@ async fn only_the_operator_sees_what_is_the_operators() {
     assert_eq!(fixture.post(paths::ADMIN_URL, JSON, "{}").await.problem(401).code, "unauthorized");
     let without = Fixture::new();
     assert_eq!(ask(&without, paths::ADMIN_AUDIT, &bearer).await.problem(403).code, "admin_disabled");
+}
+
+#[tokio::test]
+async fn an_operator_signals_upgrades_and_hands_over_sessions() {
+    let fixture = with_admin();
+    let post = async |path: &str, body: Vec<u8>| {
+        let request = Request::post(path)
+            .header(header::AUTHORIZATION, format!("Bearer {}", TOKEN.replace(' ', "-")))
+            .header(header::CONTENT_TYPE, BINARY);
+        fixture.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let (credit, _) = fixture.credit(5, 1);
+    let session = fixture.settle(&fixture.node().submit(credit).await.unwrap()).await;
+    let signed = fixture.get(&paths::session(session), BINARY).await.body.to_vec();
+    assert_eq!(post(paths::ADMIN_SESSIONS, signed.clone()).await.status, 204, "it is here already");
+    let SessionStatus::Complete(mut later) = SessionStatus::from_bytes(&signed).unwrap() else { panic!() };
+    later.header.index += 10;
+    let forged = SessionStatus::Complete(later).to_bytes();
+    assert_eq!(post(paths::ADMIN_SESSIONS, forged).await.problem(422).code, "invalid_session");
+    let open = SessionStatus::Pending(vec![]).to_bytes();
+    assert_eq!(post(paths::ADMIN_SESSIONS, open).await.problem(422).code, "not_signed");
+    assert_eq!(post(paths::ADMIN_SESSIONS, vec![9]).await.problem(400).code, "bad_request");
+
+    assert_eq!(post(paths::ADMIN_UPGRADE, b"{}".to_vec()).await.problem(422).code, "unprocessable");
+    assert_eq!(post(paths::ADMIN_UPGRADE, br#"{"version": 1}"#.to_vec()).await.status, 204);
+    let (another, _) = fixture.credit(5, 2);
+    fixture.settle(&fixture.node().submit(another).await.unwrap()).await;
+    for path in [paths::ADMIN_UPGRADE, paths::ADMIN_SESSIONS] {
+        assert_eq!(fixture.post(path, JSON, "{}").await.problem(401).code, "unauthorized");
+    }
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ impl<N: PeerNetwork> Core<N> {
     pub(super) fn step(&mut self, requests: Vec<Request>, now: Time) -> Result<bool, NodeError> {
         let epoch = self.state.next_epoch;
         let received = self.receive(now)?;
-        self.take_requests(requests)?;
+        self.take_requests(requests, now)?;
         let effects = self.signing.tick(now.monotonic);
         self.perform_signing(effects)?;
         while self.propose(now)? {}
@@ -139,8 +139,8 @@ impl<N: PeerNetwork> Core<N> {
         self.tell(to, None, &PeerMessage::CatchUp(CatchUpMessage::Status { status, ask }));
     }
 
-    /// Stores requests, all in one durable write, and answers them.
-    fn take_requests(&mut self, requests: Vec<Request>) -> Result<(), NodeError> {
+    /// Stores requests, all in one durable write, and answers them; then sessions from the operator, one by one.
+    fn take_requests(&mut self, requests: Vec<Request>, now: Time) -> Result<(), NodeError> {
         if requests.is_empty() {
             return Ok(());
         }
@@ -148,6 +148,7 @@ impl<N: PeerNetwork> Core<N> {
         let mut stored = Vec::new();
         let mut submitted = Vec::new();
         let mut signalled = Vec::new();
+        let mut adopted = Vec::new();
         let mut state = self.state.clone();
         for request in requests {
             match request {
@@ -162,6 +163,7 @@ impl<N: PeerNetwork> Core<N> {
                     state.signal = state.signal.max(Some(version));
                     signalled.push(done);
                 }
+                Request::Adopt { session, done } => adopted.push((session, done)),
             }
         }
         if state.signal != self.state.signal {
@@ -178,6 +180,9 @@ impl<N: PeerNetwork> Core<N> {
         }
         for done in signalled {
             let _ = done.send(());
+        }
+        for (session, done) in adopted {
+            let _ = done.send(self.adopt(session, now)?);
         }
         self.publish_progress();
         Ok(())

@@ -1,6 +1,7 @@
 //! Sessions on their way to a signature, and those that came signed.
 
 use redb::{Durability, WriteTransaction};
+use rekindle_protocol::{encoding::Canonical, session::SignedSession};
 use tracing::{debug, info};
 
 use super::{Core, Time};
@@ -9,7 +10,7 @@ use crate::{
     db::{self, DbError, DbLog},
     network::PeerNetwork,
     node::{
-        NodeError,
+        AdoptError, NodeError,
         catch_up::{Replayed, VerifiedSession, read_history, replay},
         message::PeerMessage,
         signing::SigningEffects,
@@ -118,6 +119,35 @@ impl<N: PeerNetwork> Core<N> {
         info!(sessions = self.state.open.index, "took history from peers");
         self.come_back();
         Ok(())
+    }
+
+    /// A signed session from the operator.
+    pub(super) fn adopt(&mut self, bytes: Vec<u8>, now: Time) -> Result<Result<(), AdoptError>, NodeError> {
+        let shared = self.shared.clone();
+        let key = shared.config.session_key()?;
+        let invalid = |error: &dyn std::fmt::Display| Ok(Err(AdoptError::Invalid(error.to_string())));
+        let header = match SignedSession::from_bytes(&bytes) {
+            Ok(session) => session.header,
+            Err(error) => return invalid(&error),
+        };
+        let piece = match read_history(&shared.federation, &key, header.index, 1, vec![bytes]) {
+            Ok(piece) => piece,
+            Err(kind) => return invalid(&kind),
+        };
+        let (expected, got) = (self.state.open.index, header.index);
+        if got > expected {
+            return Ok(Err(AdoptError::NotNext { expected, got }));
+        }
+        if got == expected {
+            self.replay(piece, now)?;
+            info!(session = got, "took a session from the operator");
+            self.come_back();
+        } else if let Some(signature) = piece.first().and_then(|only| only.session.signature) {
+            // Closed here already: it may lack no more than the signature.
+            let effects = self.signing.on_signature(shared.id, &header, &signature)?;
+            self.perform_signing(effects)?;
+        }
+        Ok(Ok(()))
     }
 
     /// Executes verified sessions: everything they change is one database transaction.

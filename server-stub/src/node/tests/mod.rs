@@ -143,6 +143,15 @@ impl Federation {
         answer.try_recv().unwrap();
     }
 
+    /// Hands a guardian a session as its operator does.
+    fn adopt(&mut self, id: GuardianId, session: Vec<u8>) -> Result<(), AdoptError> {
+        let (done, mut answer) = oneshot::channel();
+        let time = self.time();
+        let node = self.nodes[usize::from(id)].as_mut().unwrap();
+        node.core.step(vec![Request::Adopt { session, done }], time).unwrap();
+        answer.try_recv().unwrap()
+    }
+
     /// Steps nodes while time passes until `done`.
     fn run_until(&mut self, what: &str, done: impl Fn(&Self) -> bool) {
         for _ in 0..50_000 {

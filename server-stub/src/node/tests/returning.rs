@@ -39,6 +39,37 @@ fn a_guardian_with_an_empty_database_comes_back() {
 }
 
 #[test]
+fn an_operator_hands_a_guardian_what_its_peers_do_not() {
+    let mut federation = Federation::new(4, settings(), 14);
+    federation.stop(2);
+    let mut txids = Vec::new();
+    for round in 0..3 {
+        txids.push(federation.submit(0, spend(round, 0)));
+        federation.run_until("signed", |federation| federation.all_signed(u64::from(round) + 1));
+    }
+    let history: Vec<Vec<u8>> = federation.history().iter().map(Canonical::to_bytes).collect();
+    [0, 1, 3].into_iter().for_each(|id| federation.stop(id));
+    federation.start(2);
+
+    assert_eq!(federation.adopt(2, history[1].clone()), Err(AdoptError::NotNext { expected: 0, got: 1 }));
+    let forged = SignedSession { items: vec![], ..SignedSession::from_bytes(&history[0]).unwrap() };
+    let mut cut = history[0].clone();
+    cut.pop();
+    for wrong in [forged.to_bytes(), cut, vec![]] {
+        assert!(matches!(federation.adopt(2, wrong), Err(AdoptError::Invalid(_))));
+    }
+    for session in [0, 0, 1, 2, 1] {
+        federation.adopt(2, history[session].clone()).unwrap();
+    }
+    assert!(federation.all_signed(3) && federation.all_accepted(&txids));
+    [0, 1, 3].into_iter().for_each(|id| federation.start(id));
+    let last = federation.submit(2, spend(50, 0));
+    federation.run_until("accepted", |federation| federation.all_accepted(&[last]));
+    federation.run_until("signed", |federation| federation.all_signed(4));
+    federation.history();
+}
+
+#[test]
 fn an_upgrade_stops_all_after_the_same_session() {
     let mut federation = Federation::new(4, settings(), 13);
     let version = RULES_VERSION + 1;
