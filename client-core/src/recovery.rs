@@ -1,19 +1,24 @@
 //! Recovery: a wallet's state, rebuilt from the federation's signed history.
 //!
-//! [`VerifiedHistory`] turns what guardians serve into portions of sessions that a threshold signature vouches for.
-//! A [`Scanner`] finds the wallet's own transactions in them and feeds every module. The same two follow history after
-//! recovery, for good: recovering is following from session 0.
+//! [`VerifiedHistory`] turns what guardians serve into portions that a threshold signature vouches for: whole sessions,
+//! or their entries in the recovery index. [`RelevantHistory`] leaves out what can't concern the wallet, by an
+//! [`IndexScan`], and fetches what does. A [`Scanner`] finds the wallet's own transactions in it and feeds every
+//! module. All of them follow history after recovery too, for good: recovering is following from session 0.
 
 mod history;
+mod index;
 mod module;
 mod progress;
 mod record;
+mod relevant;
 mod scanner;
 mod verified;
 
 pub use history::{Ownership, SessionView, TransactionView};
+pub use index::IndexScan;
 pub use module::{Findings, ModuleError, RUNNING_PREFIX, RecoveryFromHistory, load_live};
 pub use progress::{RecoveryFault, RecoveryProgress, RecoveryState, Speed};
 pub use record::{Phase, RecoveryRecord};
+pub use relevant::{Portion, RelevantHistory};
 pub use scanner::{ModuleFailure, Modules, Scanner};
-pub use verified::{Portion, ReadAhead, VerifiedHistory};
+pub use verified::{ReadAhead, VerifiedHistory, VerifiedPortion};

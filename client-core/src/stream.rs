@@ -19,6 +19,7 @@
 //! [`schedule::Schedule`] makes all decisions without I/O; [`SessionStream`] carries them out.
 
 mod fetch;
+mod part;
 pub mod schedule;
 mod sessions;
 #[cfg(test)]
@@ -26,5 +27,6 @@ mod simulation;
 #[cfg(test)]
 mod tests;
 
+pub use part::{Form, Part, SessionEntries};
 pub use schedule::{Limits, Progress};
-pub use sessions::{SessionStream, StreamedSession};
+pub use sessions::{SessionStream, StreamedPart};

@@ -22,7 +22,10 @@ mod submit;
 mod tests;
 mod verify;
 
-use std::{cell::RefCell, rc::Rc};
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use futures::lock::{Mutex, MutexGuard};
 use rekindle_protocol::{bytes::Tweak, ownership::SeedWords};
@@ -31,7 +34,8 @@ use crate::{
     context::WalletContext,
     federation::FederationApi,
     platform::{Batch, Runtime, Store, Transport},
-    recovery::{RecoveryProgress, RecoveryRecord},
+    recovery::{Modules, RecoveryProgress, RecoveryRecord},
+    stream::Form,
 };
 
 use background::Waker;
@@ -71,6 +75,7 @@ struct Inner {
     /// Held by whatever drives or changes the recovery.
     recovering: Mutex<()>,
     running: RefCell<Running>,
+    every_session: Cell<bool>,
     waker: Waker,
     change_listener: RefCell<Option<Rc<dyn Fn()>>>,
     recovery_listener: RefCell<Option<RecoveryListener>>,
@@ -98,6 +103,7 @@ impl Wallet {
             following: Mutex::new(()),
             recovering: Mutex::new(()),
             running: RefCell::default(),
+            every_session: Cell::new(false),
             waker: Waker::new(),
             change_listener: RefCell::new(None),
             recovery_listener: RefCell::new(None),
@@ -112,6 +118,17 @@ impl Wallet {
     /// Calls `listener` after every change of what the wallet shows. There is one listener; a new one replaces it.
     pub fn on_change(&self, listener: Rc<dyn Fn()>) {
         *self.0.change_listener.borrow_mut() = Some(listener);
+    }
+
+    /// Reads whole sessions from now on instead of the recovery index: many times the bytes, for the same result.
+    pub fn read_every_session(&self) {
+        self.0.every_session.set(true);
+    }
+
+    /// The form of history that the wallet reads: the index, if that is enough for every module.
+    fn form(&self, modules: &Modules) -> Form {
+        let every_session = self.0.every_session.get() || modules.need_every_session();
+        if every_session { Form::Sessions } else { Form::Index }
     }
 
     fn platform(&self) -> &Platform {

@@ -21,6 +21,8 @@ pub struct ChainPosition {
     pub previous: Hash,
     /// The running recovery hash after the last session read; zeros before session 0.
     pub recovery: Hash,
+    /// The time of the last session whose header was read, milliseconds since 1970; 0 before session 0.
+    pub time: u64,
 }
 
 /// How served history contradicts itself or its signature. Whoever served it is at fault.
@@ -50,7 +52,7 @@ pub enum ChainError {
 
 impl ChainPosition {
     /// Before the first session.
-    pub const GENESIS: Self = Self { next: 0, previous: Hash([0; 32]), recovery: Hash([0; 32]) };
+    pub const GENESIS: Self = Self { next: 0, previous: Hash([0; 32]), recovery: Hash([0; 32]), time: 0 };
 
     /// The position after a session whose header is known to be right.
     pub fn after(federation: &FederationId, header: &SessionHeader) -> Self {
@@ -58,6 +60,7 @@ impl ChainPosition {
             next: header.index.saturating_add(1),
             previous: header.hash(federation),
             recovery: header.recovery,
+            time: header.time,
         }
     }
 
@@ -76,6 +79,29 @@ impl ChainPosition {
             return Err(ChainError::WrongRecoveryEntries(header.index));
         }
         *self = Self::after(federation, header);
+        Ok(())
+    }
+
+    /// Moves past a session of which only the recovery entries are known. Only [`ChainPosition::confirm`] tells whether
+    /// they were right; until then sessions can't be read on from here.
+    pub fn pass(&mut self, items_root: &Hash, entries: &[u8]) {
+        self.next = self.next.saturating_add(1);
+        self.recovery = recovery_index::extend(&self.recovery, items_root, entries);
+    }
+
+    /// Checks that the header of the session just passed commits to all entries up to there.
+    ///
+    /// # Errors
+    /// [`ChainError::WrongIndex`], [`ChainError::WrongRecoveryEntries`]; the position has not changed.
+    pub fn confirm(&mut self, federation: &FederationId, header: &SessionHeader) -> Result<(), ChainError> {
+        let after = Self::after(federation, header);
+        if after.next != self.next {
+            return Err(ChainError::WrongIndex { expected: self.next.saturating_sub(1), got: header.index });
+        }
+        if after.recovery != self.recovery {
+            return Err(ChainError::WrongRecoveryEntries(header.index));
+        }
+        *self = after;
         Ok(())
     }
 
@@ -138,6 +164,20 @@ mod tests {
                 position.extend(&FEDERATION, session).unwrap();
                 prop_assert_eq!(position, ChainPosition::after(&FEDERATION, &session.header));
             }
+            // By entries alone one gets to the same place, and only by the right ones.
+            let (mut passed, mut wrong) = (ChainPosition::GENESIS, ChainPosition::GENESIS);
+            for session in &sessions {
+                let entries = session.content.recovery_entries();
+                passed.pass(&session.header.items, &entries);
+                wrong.pass(&session.header.items, &[entries, vec![1]].concat());
+            }
+            let last = sessions[sessions.len() - 1].header;
+            prop_assert!(wrong.confirm(&FEDERATION, &last).is_err());
+            let mut other = last;
+            other.index += 1;
+            prop_assert!(passed.confirm(&FEDERATION, &other).is_err());
+            prop_assert!(passed.confirm(&FEDERATION, &last).is_ok());
+            prop_assert_eq!(passed, position);
             // Any changed header field, item or order breaks the chain at that session or the next one.
             for victim in 0..sessions.len() - 1 {
                 let mut changed = sessions.clone();

@@ -7,7 +7,7 @@
 
 use borsh::{
     BorshDeserialize, BorshSerialize,
-    io::{Error, ErrorKind, Read},
+    io::{Error, ErrorKind, Read, Write},
 };
 
 /// Bytes that are no canonical encoding of the expected type.
@@ -47,6 +47,27 @@ impl DecodeError {
 /// A type's name without its path.
 fn short(name: &'static str) -> &'static str {
     name.rsplit(':').next().unwrap_or(name)
+}
+
+/// Writes bytes that are the rest of their record: no length is needed.
+pub(crate) fn write_rest<W: Write>(bytes: &[u8], writer: &mut W) -> Result<(), Error> {
+    writer.write_all(bytes)
+}
+
+/// Reads the rest of a record, at most `MAX` bytes.
+pub(crate) fn rest<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
+    let mut bytes = Vec::new();
+    let mut chunk = [0; 512];
+    loop {
+        let read = reader.read(&mut chunk)?;
+        if read == 0 {
+            return Ok(bytes);
+        }
+        if bytes.len() + read > MAX {
+            return Err(Error::new(ErrorKind::InvalidData, format!("more than {MAX} bytes")));
+        }
+        bytes.extend_from_slice(&chunk[..read]);
+    }
 }
 
 fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {

@@ -60,6 +60,12 @@ pub trait RecoveryFromHistory {
     /// The whole state in a form that [`RecoveryFromHistory::new`] takes.
     fn snapshot(&self) -> Vec<u8>;
 
+    /// Whether it must see every session. Else it sees those that, by the recovery index, may concern the wallet: all
+    /// that hold a transaction with one of its tags, or a spend of one of its notes.
+    fn needs_every_session(&self) -> bool {
+        false
+    }
+
     /// What was found so far, for progress.
     fn findings(&self) -> Findings;
 

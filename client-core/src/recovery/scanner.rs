@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use rekindle_protocol::{
-    bytes::TxId,
-    chain::{ChainError, ChainPosition},
+    bytes::{Hash, TxId},
+    chain::ChainPosition,
     session::HashedSession,
 };
 
-use super::{Findings, ModuleError, RecoveryFromHistory, SessionView, TransactionView, load_live};
+use super::{Findings, IndexScan, ModuleError, RecoveryFromHistory, SessionView, TransactionView, load_live};
 use crate::{
     context::WalletContext,
     modules::{deposit::Deposits, mint::Mint, operations::Operations},
@@ -83,6 +83,11 @@ impl Modules {
         [&self.mint, &self.deposits, &self.operations]
     }
 
+    /// Whether one of them must see every session.
+    pub fn need_every_session(&self) -> bool {
+        self.each().into_iter().any(|module| module.needs_every_session())
+    }
+
     fn each_mut(&mut self) -> [&mut dyn RecoveryFromHistory; 3] {
         [&mut self.mint, &mut self.deposits, &mut self.operations]
     }
@@ -139,14 +144,20 @@ impl Scanner {
         Self { context, position, modules, ahead, failures: Vec::new() }
     }
 
-    /// Checks by hashes that `session` comes next, and feeds it to every module that has not stopped.
+    /// A scan of the recovery index that watches for the spends of the wallet's notes.
+    pub fn index_scan(&self) -> IndexScan {
+        let mut scan = IndexScan::new(self.context.clone());
+        for (nonce, _) in self.modules.mint.notes() {
+            scan.watch(self.context.mint_id, &Hash(nonce.0));
+        }
+        scan
+    }
+
+    /// Feeds a session to every module that has not stopped. Sessions come in order; those that can't matter to the
+    /// wallet may be left out.
     ///
-    /// Only what a signature vouches for may be taken: see [`super::VerifiedHistory`].
-    ///
-    /// # Errors
-    /// [`ChainError`]; nothing was taken in.
-    pub fn take(&mut self, session: &HashedSession) -> Result<(), ChainError> {
-        self.position.extend(&self.context.federation, session)?;
+    /// Only what a signature vouches for may be taken: see [`super::RelevantHistory`].
+    pub fn take(&mut self, session: &HashedSession) {
         let mut view = SessionView::new(&self.context, session);
         if !self.ahead.is_empty() {
             view.transactions.retain(|transaction| {
@@ -167,6 +178,5 @@ impl Scanner {
                 self.failures.push(ModuleFailure { kind, error });
             }
         }
-        Ok(())
     }
 }

@@ -12,15 +12,16 @@ use futures::{
     pin_mut,
 };
 use rekindle_protocol::{
+    bytes::G2Bytes,
     chain::{ChainError, ChainPosition, check_signature},
-    session::HashedSession,
+    session::SessionHeader,
 };
 
 use crate::{
     context::WalletContext,
     federation::{FederationApi, FederationError, GuardianId},
     platform::Runtime,
-    stream::{Limits, SessionStream, StreamedSession},
+    stream::{Form, Limits, Part, SessionStream, StreamedPart},
 };
 
 /// A portion ends after this many milliseconds: a snapshot follows each, and it bounds what a crash can cost.
@@ -31,9 +32,11 @@ const PROGRESS_MS: u64 = 200;
 const STRETCH_MS: u64 = 40;
 
 /// Sessions that a signature vouches for.
-pub struct Portion {
+pub struct VerifiedPortion {
     /// The sessions in order.
-    pub sessions: Vec<HashedSession>,
+    pub parts: Vec<Part>,
+    /// The header that was signed: that of the last session.
+    pub header: SessionHeader,
     /// Their bytes as they travelled.
     pub bytes: u64,
     /// How many signatures were checked for them, two pairings each: one, unless something was wrong.
@@ -63,7 +66,7 @@ pub struct VerifiedHistory {
     verified: ChainPosition,
     /// Up to here the chain holds.
     read: ChainPosition,
-    waiting: Vec<(HashedSession, GuardianId)>,
+    waiting: Vec<(Part, GuardianId)>,
     bytes: u64,
     verifications: u64,
     portion_bytes: u64,
@@ -74,16 +77,18 @@ pub struct VerifiedHistory {
 }
 
 impl VerifiedHistory {
-    /// Reads sessions `from.next` up to `end` (not included), in portions of at most about `portion_bytes` bytes.
+    /// Reads sessions `from.next` up to `end` (not included) in the given form, in portions of at most about
+    /// `portion_bytes` bytes.
     pub fn new(
         context: Rc<WalletContext>,
         api: Rc<FederationApi>,
         runtime: Rc<dyn Runtime>,
+        form: Form,
         from: ChainPosition,
         end: u64,
         portion_bytes: u64,
     ) -> Self {
-        let stream = SessionStream::new(&api, from.next, end, Limits::default());
+        let stream = SessionStream::new(&api, form, from.next, end, Limits::default());
         let now = runtime.now();
         Self {
             context,
@@ -112,7 +117,7 @@ impl VerifiedHistory {
     pub async fn next_portion(
         &mut self,
         tell: &mut dyn FnMut(ReadAhead),
-    ) -> Result<Option<Portion>, FederationError> {
+    ) -> Result<Option<VerifiedPortion>, FederationError> {
         loop {
             match self.next_session(tell).await {
                 Some(streamed) => self.take(streamed),
@@ -122,14 +127,18 @@ impl VerifiedHistory {
             let at_end = self.read.next >= self.end;
             let elapsed = self.runtime.now().saturating_sub(self.portion_began);
             let full = self.bytes >= self.portion_bytes || elapsed >= PORTION_MS || at_end;
-            let signed = self.waiting.last().is_some_and(|(session, _)| session.signature.is_some());
-            if full && (signed || at_end) && !self.waiting.is_empty() && self.check(at_end).await? {
-                return Ok(Some(self.leave()));
+            let signed = self.waiting.last().is_some_and(|(part, _)| part.signed().is_some());
+            if full
+                && (signed || at_end)
+                && !self.waiting.is_empty()
+                && let Some(header) = self.check().await?
+            {
+                return Ok(Some(self.leave(header)));
             }
         }
     }
 
-    async fn next_session(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Option<StreamedSession> {
+    async fn next_session(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Option<StreamedPart> {
         let now = self.runtime.now();
         if now.saturating_sub(self.rested_at) >= STRETCH_MS {
             self.runtime.sleep(0).await;
@@ -157,11 +166,11 @@ impl VerifiedHistory {
         }
     }
 
-    fn take(&mut self, streamed: StreamedSession) {
-        match self.read.extend(&self.context.federation, &streamed.session) {
+    fn take(&mut self, streamed: StreamedPart) {
+        match streamed.part.extend(&mut self.read, &self.context.federation) {
             Ok(()) => {
                 self.bytes += streamed.bytes as u64;
-                self.waiting.push((streamed.session, streamed.guardian));
+                self.waiting.push((streamed.part, streamed.guardian));
             }
             Err(error) => {
                 let culprit = self.culprit(&streamed, &error);
@@ -170,42 +179,60 @@ impl VerifiedHistory {
         }
     }
 
-    /// Who is at fault for a session that does not continue the chain: whoever served it, unless its own signature
-    /// shows that it is right, and so what came before it is not.
-    fn culprit(&mut self, streamed: &StreamedSession, error: &ChainError) -> GuardianId {
-        let before = self.waiting.last().map(|(_, guardian)| *guardian);
-        match (error, before, &streamed.session.signature) {
-            (ChainError::BrokenChain(_), Some(before), Some(signature)) => {
-                self.verifications += 1;
-                let context = &self.context;
-                let header = &streamed.session.header;
-                match check_signature(&context.federation, &context.session_key, header, signature) {
-                    Ok(()) => before,
-                    Err(_) => streamed.guardian,
-                }
-            }
-            _ => streamed.guardian,
+    /// Who is at fault for a part that does not continue the chain: whoever served it, unless its own signature shows
+    /// that it is right, and so what came before it is not.
+    fn culprit(&mut self, streamed: &StreamedPart, error: &ChainError) -> GuardianId {
+        if !matches!(error, ChainError::BrokenChain(_) | ChainError::WrongRecoveryEntries(_)) {
+            return streamed.guardian;
         }
+        let Some((header, signature)) = streamed.part.signed() else { return streamed.guardian };
+        if !self.is_signed(&header, &signature) {
+            return streamed.guardian;
+        }
+        if matches!(streamed.part, Part::Session(_)) {
+            return self.waiting.last().map_or(streamed.guardian, |(_, before)| *before);
+        }
+        // Some of the entries since the header before are wrong, unless that header is.
+        let closed = self.waiting.iter().rposition(|(part, _)| part.signed().is_some());
+        if let Some((part, guardian)) = closed.and_then(|at| self.waiting.get(at))
+            && let Some((header, signature)) = part.signed()
+        {
+            let guardian = *guardian;
+            if !self.is_signed(&header, &signature) {
+                return guardian;
+            }
+        }
+        // Whoever served the first of them did not get as far as a header, unless one guardian served all.
+        let first = self.waiting.get(closed.map_or(0, |at| at + 1));
+        first.map_or(streamed.guardian, |(_, guardian)| *guardian)
     }
 
-    /// Checks the signature on the newest session. If it is wrong, reading begins again.
-    async fn check(&mut self, at_end: bool) -> Result<bool, FederationError> {
-        let Some((newest, guardian)) = self.waiting.last() else { return Ok(false) };
-        let (header, guardian) = (newest.header, *guardian);
-        let signature = match newest.signature {
-            Some(signature) => signature,
-            // The end lies within a run of empty sessions, which carries only its last one's signature.
-            None if at_end => self.api.session(header.index).await?.value.signature,
-            None => return Ok(false),
-        };
+    fn is_signed(&mut self, header: &SessionHeader, signature: &G2Bytes) -> bool {
         self.verifications += 1;
-        match check_signature(&self.context.federation, &self.context.session_key, &header, &signature) {
-            Ok(()) => Ok(true),
-            Err(_) => {
-                self.begin_again(guardian);
-                Ok(false)
+        check_signature(&self.context.federation, &self.context.session_key, header, signature).is_ok()
+    }
+
+    /// Checks the signature on the newest session, and gives its header. If it is wrong, reading begins again.
+    async fn check(&mut self) -> Result<Option<SessionHeader>, FederationError> {
+        let Some((newest, guardian)) = self.waiting.last() else { return Ok(None) };
+        let (index, guardian) = (newest.index(), *guardian);
+        let (header, signature) = match newest.signed() {
+            Some(signed) => signed,
+            // The end lies where no signature was served: within a run of empty sessions, or of entries.
+            None => {
+                let session = self.api.session(index).await?.value;
+                (session.header, session.signature)
             }
+        };
+        let is_this = match newest {
+            Part::Session(session) => session.header == header,
+            Part::Entries(_) => self.read.confirm(&self.context.federation, &header).is_ok(),
+        };
+        if is_this && self.is_signed(&header, &signature) {
+            return Ok(Some(header));
         }
+        self.begin_again(guardian);
+        Ok(None)
     }
 
     /// Throws away what is not vouched for. The stream leaves the culprit alone and asks past caches.
@@ -217,12 +244,13 @@ impl VerifiedHistory {
         self.stream.rewind(self.verified.next);
     }
 
-    fn leave(&mut self) -> Portion {
+    fn leave(&mut self, header: SessionHeader) -> VerifiedPortion {
         self.verified = self.read;
         self.portion_began = self.runtime.now();
-        let sessions = std::mem::take(&mut self.waiting).into_iter().map(|(session, _)| session).collect();
-        Portion {
-            sessions,
+        let parts = std::mem::take(&mut self.waiting).into_iter().map(|(part, _)| part).collect();
+        VerifiedPortion {
+            parts,
+            header,
             bytes: std::mem::take(&mut self.bytes),
             verifications: std::mem::take(&mut self.verifications),
         }

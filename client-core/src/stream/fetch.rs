@@ -6,14 +6,13 @@ use futures::{
     StreamExt,
     stream::{self, LocalBoxStream},
 };
-use rekindle_protocol::{
-    api::paths,
-    bytes::FederationId,
-    ranges::{RecordCutter, SessionRecord},
-    session::{HashedSession, MAX_SESSION_BYTES},
-};
+use rekindle_protocol::{bytes::FederationId, ranges::RecordCutter, session::MAX_SESSION_BYTES};
 
-use super::schedule::{RequestId, Start};
+use super::{
+    Form, Part,
+    part::Decoder,
+    schedule::{RequestId, Start},
+};
 use crate::{
     federation::{GuardianFault, expect_success},
     platform::{BodyStream, Request, Transport},
@@ -35,8 +34,8 @@ pub(super) struct Event {
 pub(super) enum EventKind {
     /// The answer began.
     Answered,
-    /// Bytes arrived, and with them these sessions, each with its share of the bytes.
-    Arrived { bytes: usize, sessions: Vec<(HashedSession, usize)> },
+    /// Bytes arrived, and with them these parts, each with its share of the bytes.
+    Arrived { bytes: usize, parts: Vec<(Part, usize)> },
     /// The answer ended in order.
     Ended,
     /// The guardian is at fault, and nothing follows.
@@ -52,7 +51,7 @@ enum State {
 struct Reader {
     body: BodyStream,
     cutter: RecordCutter,
-    federation: FederationId,
+    decoder: Decoder,
     /// How many sessions are still wanted.
     wanted: u64,
     /// How many more bytes are read: what a right answer may hold, and little of what is not wanted.
@@ -62,20 +61,22 @@ struct Reader {
 /// Sends a request and gives what happens to it. Dropping it aborts the request.
 pub(super) fn fetch(
     transport: Rc<dyn Transport>,
+    form: Form,
     federation: FederationId,
     base_url: &str,
     start: &Start,
 ) -> LocalBoxStream<'static, Event> {
     let id = start.id;
-    let url = format!("{base_url}{}?from={}&max_bytes={}", paths::SESSIONS, start.from, start.max_bytes);
+    let (path, from, to, max_bytes) = (form.path(), start.from, start.to, start.max_bytes);
+    let url = format!("{base_url}{path}?from={from}&to={to}&max_bytes={max_bytes}");
     let request = Request { bypass_cache: start.bypass_cache, ..Request::get(url) };
-    let wanted = start.to - start.from;
+    let wanted = to - from;
     // An answer has at least one session, whatever its size; every record has 4 bytes of length.
-    let allowance = start.max_bytes.max(MAX_RECORD_BYTES + 4);
+    let allowance = max_bytes.max(MAX_RECORD_BYTES + 4);
     let reader = move |body| Reader {
         body,
         cutter: RecordCutter::new(MAX_RECORD_BYTES),
-        federation,
+        decoder: Decoder::new(form, federation, from, to),
         wanted,
         allowance,
     };
@@ -99,37 +100,38 @@ async fn ask(transport: &dyn Transport, request: Request) -> Result<BodyStream, 
 
 impl Reader {
     async fn read(mut self) -> (EventKind, State) {
-        match self.next_sessions().await {
-            Ok(Some((bytes, sessions))) => (EventKind::Arrived { bytes, sessions }, State::Reading(self)),
+        match self.next_parts().await {
+            Ok(Some((bytes, parts))) => (EventKind::Arrived { bytes, parts }, State::Reading(self)),
             Ok(None) => (EventKind::Ended, State::Over),
             Err(fault) => (EventKind::Failed(fault), State::Over),
         }
     }
 
-    async fn next_sessions(&mut self) -> Result<Option<(usize, Vec<(HashedSession, usize)>)>, GuardianFault> {
+    async fn next_parts(&mut self) -> Result<Option<(usize, Vec<(Part, usize)>)>, GuardianFault> {
         if self.wanted == 0 {
             self.drain().await;
             return Ok(None);
         }
         let Some(chunk) = self.body.next().await.transpose()? else {
-            return if self.cutter.is_empty() { Ok(None) } else { Err(GuardianFault::Truncated) };
+            let is_whole = self.cutter.is_empty() && self.decoder.is_complete();
+            return if is_whole { Ok(None) } else { Err(GuardianFault::Truncated) };
         };
         self.allowance =
             self.allowance.checked_sub(chunk.len()).ok_or(GuardianFault::TooBig(MAX_RECORD_BYTES))?;
         self.cutter.push(&chunk);
-        let mut sessions = Vec::new();
+        let mut parts = Vec::new();
         let mut decoded = Vec::new();
         while self.wanted > 0
             && let Some(record) = self.cutter.next_record()?
         {
             let bytes = record.len();
-            SessionRecord::read_into(record, &self.federation, &mut decoded)?;
+            self.decoder.read(record, &mut decoded)?;
             let share = bytes / decoded.len().max(1);
             decoded.truncate(usize::try_from(self.wanted).unwrap_or(usize::MAX));
             self.wanted -= decoded.len() as u64;
-            sessions.extend(decoded.drain(..).map(|session| (session, share)));
+            parts.extend(decoded.drain(..).map(|part| (part, share)));
         }
-        Ok(Some((chunk.len(), sessions)))
+        Ok(Some((chunk.len(), parts)))
     }
 
     /// Reads what little may be left of the answer, so that its connection can be used again.

@@ -12,10 +12,10 @@ use futures::{
     future::LocalBoxFuture,
     stream::{AbortHandle, Abortable, LocalBoxStream, SelectAll, abortable},
 };
-use rekindle_protocol::{bytes::FederationId, session::HashedSession};
+use rekindle_protocol::bytes::FederationId;
 
 use super::{
-    Limits, Progress,
+    Form, Limits, Part, Progress,
     fetch::{Event, EventKind, fetch},
     schedule::{RequestId, Schedule},
 };
@@ -31,27 +31,28 @@ const UNATTENDED_MS: u64 = 100;
 /// How much evidence is kept.
 const MAX_EVIDENCE: usize = 32;
 
-/// A session in its turn, decoded and hashed but not verified.
+/// A session in its turn, decoded but not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StreamedSession {
+pub struct StreamedPart {
     /// Who served it.
     pub guardian: GuardianId,
     /// Its encoded bytes; in a run of empty sessions, its share of them.
     pub bytes: usize,
-    /// The session.
-    pub session: HashedSession,
+    /// The session, in the form that was asked for.
+    pub part: Part,
 }
 
 /// Sessions in order, from all guardians of a federation. See the [module](crate::stream) for how it works.
 ///
 /// It works only while [`SessionStream::next`] is being awaited. Dropping it aborts all requests.
 pub struct SessionStream {
+    form: Form,
     federation: FederationId,
     urls: Vec<Option<String>>,
     transport: Rc<dyn Transport>,
     runtime: Rc<dyn Runtime>,
     guardians: Rc<RefCell<Guardians>>,
-    schedule: Schedule<HashedSession>,
+    schedule: Schedule<Part>,
     events: SelectAll<Abortable<LocalBoxStream<'static, Event>>>,
     handles: SortedMap<RequestId, AbortHandle>,
     /// When to look at the schedule again, and the timer for it.
@@ -62,9 +63,10 @@ pub struct SessionStream {
 
 impl SessionStream {
     /// A stream of the sessions `from` up to but not including `end`.
-    pub fn new(api: &FederationApi, from: u64, end: u64, limits: Limits) -> Self {
+    pub fn new(api: &FederationApi, form: Form, from: u64, end: u64, limits: Limits) -> Self {
         let count = GuardianId::try_from(api.config().guardian_count()).unwrap_or(GuardianId::MAX);
         SessionStream {
+            form,
             federation: *api.federation(),
             urls: (0..count).map(|guardian| api.url(guardian).map(str::to_owned)).collect(),
             transport: api.transport.clone(),
@@ -84,7 +86,7 @@ impl SessionStream {
     /// It waits as long as it takes: a federation that is down is asked again and again, ever more rarely.
     /// A session that is there is given without waiting, so a reader in a browser has to let the event loop
     /// turn from time to time. Dropping the future loses nothing.
-    pub async fn next(&mut self) -> Option<StreamedSession> {
+    pub async fn next(&mut self) -> Option<StreamedPart> {
         poll_fn(|context| self.poll_next(context)).await
     }
 
@@ -114,7 +116,7 @@ impl SessionStream {
         self.schedule.report(self.runtime.now(), &self.guardians.borrow())
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamedSession>> {
+    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamedPart>> {
         loop {
             while let Poll::Ready(Some(event)) = self.events.poll_next_unpin(context) {
                 self.on_event(event);
@@ -123,7 +125,7 @@ impl SessionStream {
             self.dispatch(now);
             if let Some(ready) = self.schedule.pop() {
                 let (guardian, bytes) = (ready.guardian, ready.bytes);
-                return Poll::Ready(Some(StreamedSession { guardian, bytes, session: ready.payload }));
+                return Poll::Ready(Some(StreamedPart { guardian, bytes, part: ready.payload }));
             }
             if self.schedule.is_finished() {
                 return Poll::Ready(None);
@@ -160,7 +162,8 @@ impl SessionStream {
             // Guardians without an address are never chosen.
             let url =
                 self.urls.get(usize::from(start.guardian)).and_then(Option::as_deref).unwrap_or_default();
-            let (events, handle) = abortable(fetch(self.transport.clone(), self.federation, url, &start));
+            let (events, handle) =
+                abortable(fetch(self.transport.clone(), self.form, self.federation, url, &start));
             self.handles.insert(start.id, handle);
             self.events.push(events);
         }
@@ -179,10 +182,10 @@ impl SessionStream {
                 self.schedule.answered(id, now, &mut guardians);
                 Ok(())
             }
-            EventKind::Arrived { bytes, sessions } => {
+            EventKind::Arrived { bytes, parts } => {
                 self.schedule.progress(id, bytes, now);
-                sessions.into_iter().try_for_each(|(session, bytes)| {
-                    self.schedule.take(id, session.header.index, bytes, session, now, &mut guardians)
+                parts.into_iter().try_for_each(|(part, bytes)| {
+                    self.schedule.take(id, part.index(), bytes, part, now, &mut guardians)
                 })
             }
             EventKind::Ended => {

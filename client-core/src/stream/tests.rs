@@ -11,7 +11,7 @@ use rekindle_protocol::{
     session::SignedSession,
 };
 
-use super::{Limits, SessionStream, StreamedSession};
+use super::{Form, Limits, Part, SessionStream, StreamedPart};
 use crate::{
     federation::FederationApi,
     platform::{Request, Response, Runtime, Transport},
@@ -58,7 +58,7 @@ impl Setup {
 
     fn stream_over(&self, transport: Rc<dyn Transport>) -> SessionStream {
         let limits = Limits { segment_bytes: 4 << 10, ..Limits::default() };
-        SessionStream::new(&self.api(transport), 0, SESSIONS, limits)
+        SessionStream::new(&self.api(transport), Form::Sessions, 0, SESSIONS, limits)
     }
 
     fn meddler(&self, meddle: impl Fn(&Request) -> Option<Response> + 'static) -> Rc<Meddler> {
@@ -66,12 +66,12 @@ impl Setup {
     }
 
     /// Reads all, and goes back to the last verified position when the chain breaks.
-    async fn read(&self, stream: &mut SessionStream) -> Vec<StreamedSession> {
+    async fn read(&self, stream: &mut SessionStream) -> Vec<StreamedPart> {
         let federation = self.guardians.with(|federation| federation.id());
         let mut position = ChainPosition::GENESIS;
         let mut read = Vec::new();
         while let Some(streamed) = stream.next().await {
-            if position.extend(&federation, &streamed.session).is_err() {
+            if streamed.part.extend(&mut position, &federation).is_err() {
                 stream.penalise(streamed.guardian);
                 stream.rewind(0);
                 position = ChainPosition::GENESIS;
@@ -83,11 +83,12 @@ impl Setup {
         read
     }
 
-    fn assert_all(&self, read: &[StreamedSession]) {
+    fn assert_all(&self, read: &[StreamedPart]) {
         assert_eq!(read.len(), self.sessions.len());
         for (streamed, session) in read.iter().zip(&self.sessions) {
-            assert_eq!(streamed.session.header, session.header);
-            assert_eq!(streamed.session.content.items, session.items);
+            let Part::Session(read) = &streamed.part else { panic!("sessions were asked for") };
+            assert_eq!(read.header, session.header);
+            assert_eq!(read.content.items, session.items);
         }
     }
 }
@@ -169,7 +170,8 @@ async fn runs_of_empty_sessions_are_expanded() {
         Some(binary(200, body))
     });
     let setup = Setup { guardians, sessions, ..setup };
-    let mut stream = SessionStream::new(&setup.api(transport.clone()), 0, 200, Limits::default());
+    let mut stream =
+        SessionStream::new(&setup.api(transport.clone()), Form::Sessions, 0, 200, Limits::default());
     setup.assert_all(&setup.read(&mut stream).await);
     assert!(transport.log().len() < 20, "{} requests for a few kilobytes", transport.log().len());
 }

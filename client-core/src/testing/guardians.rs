@@ -13,8 +13,9 @@ use rekindle_protocol::{
     bytes::{Challenge, G2Bytes, Hash, TxId},
     encoding::Canonical,
     modules::mint::{MintOutput, SharesAnswer, SharesRequest},
-    ranges::{SessionRecord, write_record},
-    session::{Item, SessionStatus},
+    ranges::{RecoveryRecord, SessionRecord, write_record},
+    recovery_index,
+    session::{HashedItems, Item, SessionStatus, SignedSession},
     transaction::{ModuleId, OutPoint, Transaction},
 };
 
@@ -129,22 +130,60 @@ impl TestGuardians {
         session.cloned().map_or(SessionStatus::Initial, SessionStatus::Complete)
     }
 
-    fn range(&self, from: u64, max_bytes: usize, forge: bool) -> Option<Vec<u8>> {
+    /// Records of sessions from `from` to `to`, as far as they fit, and the last of those sessions.
+    fn records(
+        &self,
+        range: &Range,
+        mut record: impl FnMut(SignedSession) -> Vec<u8>,
+    ) -> Option<(Vec<u8>, SignedSession)> {
         let state = self.state.borrow();
-        let mut body = Vec::new();
-        for session in state.federation.sessions.get(usize::try_from(from).ok()?..)? {
-            let mut session = session.clone();
+        let (mut body, mut last) = (Vec::new(), None);
+        let to = range.to.min(state.federation.sessions.len());
+        for session in state.federation.sessions.get(range.from..to)? {
+            let mut framed = Vec::new();
+            write_record(&record(session.clone()), &mut framed);
+            if last.is_some() && body.len() + framed.len() > range.max_bytes {
+                break;
+            }
+            body.append(&mut framed);
+            last = Some(session.clone());
+        }
+        Some((body, last?))
+    }
+
+    fn sessions(&self, range: &Range, forge: bool) -> Option<Vec<u8>> {
+        let record = |mut session: SignedSession| {
             if forge {
                 session.header.time ^= 1;
             }
-            let mut record = Vec::new();
-            write_record(&SessionRecord::Session(session).to_bytes(), &mut record);
-            if !body.is_empty() && body.len() + record.len() > max_bytes {
-                break;
+            SessionRecord::Session(session).to_bytes()
+        };
+        Some(self.records(range, record)?.0)
+    }
+
+    fn recovery(&self, range: &Range, forge: bool) -> Option<Vec<u8>> {
+        let before = range.from.checked_sub(1).map(|before| self.session(before as u64));
+        let mut running = match before {
+            Some(SessionStatus::Complete(session)) => session.header.recovery,
+            _ => Hash([0; 32]),
+        };
+        let record = |session: SignedSession| {
+            let items = session.header.items;
+            let mut entries = HashedItems::new(session.items).recovery_entries();
+            if let Some(byte) = entries.first_mut().filter(|_| forge) {
+                *byte ^= 1;
             }
-            body.append(&mut record);
-        }
-        (!body.is_empty()).then_some(body)
+            running = recovery_index::extend(&running, &items, &entries);
+            if entries.is_empty() {
+                RecoveryRecord::Empty(1).to_bytes()
+            } else {
+                RecoveryRecord::Session { items, entries }.to_bytes()
+            }
+        };
+        let (mut body, SignedSession { mut header, signature, .. }) = self.records(range, record)?;
+        header.recovery = running;
+        write_record(&RecoveryRecord::Signed { header, signature }.to_bytes(), &mut body);
+        Some(body)
     }
 
     fn shares(&self, guardian: GuardianId, wanted: impl Fn(&OutPoint) -> bool) -> SharesAnswer {
@@ -190,9 +229,14 @@ impl TestGuardians {
                 }
                 Some(self.attest(guardian, &path, challenge, &self.session(index)))
             }
-            (Method::Get, ["sessions"]) => {
+            (Method::Get, [form @ ("sessions" | "recovery")]) => {
                 let forge = self.state.borrow().behaviours[usize::from(guardian)] == Behaviour::Forge;
-                self.range(parameter("from")?.parse().ok()?, parameter("max_bytes")?.parse().ok()?, forge)
+                let range = Range {
+                    from: parameter("from")?.parse().ok()?,
+                    to: parameter("to").and_then(|to| to.parse().ok()).unwrap_or(usize::MAX),
+                    max_bytes: parameter("max_bytes")?.parse().ok()?,
+                };
+                if *form == "sessions" { self.sessions(&range, forge) } else { self.recovery(&range, forge) }
             }
             (Method::Get, ["sessions", index, "signatures"]) => {
                 let SessionStatus::Complete(session) = self.session(index.parse().ok()?) else { return None };
@@ -230,6 +274,13 @@ impl TestGuardians {
             None => answer.to_bytes(),
         }
     }
+}
+
+/// What a request for a range asks for.
+struct Range {
+    from: usize,
+    to: usize,
+    max_bytes: usize,
 }
 
 fn respond(status: u16, content_type: &str, body: Vec<u8>) -> Response {

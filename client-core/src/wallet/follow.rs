@@ -1,9 +1,7 @@
 //! Following history: deposits arrive, tokens get redeemed, another device on the same seed acts.
 
-use rekindle_protocol::session::HashedSession;
-
-use super::{Wallet, WalletError, pending::decide_all};
-use crate::recovery::VerifiedHistory;
+use super::{Wallet, WalletError, live::Live, pending::decide_all};
+use crate::recovery::{Portion, RelevantHistory};
 
 /// Sessions are applied in portions of about this many bytes of history.
 const PORTION_BYTES: u64 = 4 << 20;
@@ -16,17 +14,22 @@ impl Wallet {
     /// Reads history up to the present and applies it.
     pub(super) async fn catch_up(&self) -> Result<(), WalletError> {
         let _following = self.0.following.lock().await;
-        let context = self.ready()?;
+        self.ready()?;
         let api = self.api()?;
         let end = api.session_count().await?;
-        let position = self.with_live(|live| live.scanner.position).ok_or(WalletError::NotJoined)?;
+        let begin = |live: &Live| {
+            let mut scan = live.scanner.index_scan();
+            live.watch_pending(&mut scan);
+            (live.scanner.position, scan, self.form(&live.scanner.modules))
+        };
+        let (position, scan, form) = self.with_live(begin).ok_or(WalletError::NotJoined)?;
         if position.next >= end {
             return Ok(());
         }
         let runtime = self.platform().runtime.clone();
-        let mut history = VerifiedHistory::new(context, api, runtime, position, end, PORTION_BYTES);
+        let mut history = RelevantHistory::new(api, runtime, scan, form, position, end, PORTION_BYTES);
         while let Some(portion) = history.next_portion(&mut |_| {}).await? {
-            self.apply(&portion.sessions).await?;
+            self.apply(&portion).await?;
         }
         Ok(())
     }
@@ -40,17 +43,16 @@ impl Wallet {
         }
     }
 
-    /// Applies sessions that a signature vouches for: all of them, or none.
-    async fn apply(&self, sessions: &[HashedSession]) -> Result<(), WalletError> {
+    /// Applies what a signature vouches for: all of it, or nothing.
+    async fn apply(&self, portion: &Portion) -> Result<(), WalletError> {
         self.update(|live, batch| {
-            for session in sessions {
-                live.scanner
-                    .take(session)
-                    .map_err(|_| WalletError::Internal("verified history is broken"))?;
+            for session in &portion.sessions {
+                live.scanner.take(session);
                 for (txid, decision) in decide_all(&live.pending, &session.content) {
                     live.settle(&txid, decision, batch);
                 }
             }
+            live.scanner.position = portion.position;
             live.store_scanner(batch);
             Ok(())
         })

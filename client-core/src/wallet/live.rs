@@ -17,7 +17,7 @@ use crate::{
     context::WalletContext,
     modules::mint::{Note, Token},
     platform::{Batch, Scan, Store},
-    recovery::{Modules, Scanner, TransactionView},
+    recovery::{IndexScan, Modules, Scanner, TransactionView},
     sorted::{SortedMap, SortedSet},
 };
 
@@ -143,6 +143,13 @@ impl Live {
     /// Whether a pending transaction spends this.
     pub fn is_reserved(&self, nonce: &Hash) -> bool {
         self.pending.values().any(|p| p.transaction.inputs.iter().any(|input| input.nonce == *nonce))
+    }
+
+    /// Has the index scanned for spends that would decide a pending transaction.
+    pub fn watch_pending(&self, scan: &mut IndexScan) {
+        for input in self.pending.values().flat_map(|pending| &pending.transaction.inputs) {
+            scan.watch(input.module, &input.nonce);
+        }
     }
 
     /// Notes that can be spent now.

@@ -13,7 +13,7 @@ use crate::{
     platform::Batch,
     recovery::{
         Findings, ModuleError, Modules, Phase, RUNNING_PREFIX, ReadAhead, RecoveryFault, RecoveryProgress,
-        RecoveryRecord, RecoveryState, Scanner, Speed, VerifiedHistory,
+        RecoveryRecord, RecoveryState, RelevantHistory, Scanner, Speed,
     },
 };
 
@@ -188,12 +188,11 @@ impl Wallet {
             }
             let (api, runtime) = (self.api()?, platform.runtime.clone());
             let (from, end) = (record.position, record.total);
-            let mut history = VerifiedHistory::new(context.clone(), api, runtime, from, end, PORTION_BYTES);
+            let (scan, form) = (scanner.index_scan(), self.form(&scanner.modules));
+            let mut history = RelevantHistory::new(api, runtime, scan, form, from, end, PORTION_BYTES);
             while let Some(portion) = history.next_portion(&mut |ahead| self.observe(ahead)).await? {
-                for session in &portion.sessions {
-                    // The chain was checked when the portion was read; a scanner checks again and never lags behind it.
-                    scanner.take(session).map_err(|_| WalletError::Internal("verified history is broken"))?;
-                }
+                portion.sessions.iter().for_each(|session| scanner.take(session));
+                scanner.position = portion.position;
                 record.bytes += portion.bytes;
                 record.verifications += portion.verifications;
                 self.0.running.borrow_mut().found = scanner.modules.findings();

@@ -1,5 +1,7 @@
 //! A wallet against guardians in memory, on virtual time.
 
+mod forms;
+
 use std::{future::Future, rc::Rc};
 
 use futures::{

@@ -1,11 +1,15 @@
 //! Records of `GET /v1/recovery`: recovery entries session by session, closed by a signed header.
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use borsh::{
+    BorshDeserialize, BorshSerialize,
+    io::{Error, ErrorKind, Read},
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bytes::{G2Bytes, Hash},
     encoding,
+    recovery_index::Entries,
     session::{MAX_SESSION_BYTES, SessionHeader},
 };
 
@@ -17,8 +21,8 @@ pub enum RecoveryRecord {
     Session {
         /// The session's items root, with which it can be checked by hashes alone if it is fetched.
         items: Hash,
-        /// The entries, see [`crate::recovery_index::Entries`].
-        #[borsh(deserialize_with = "encoding::bytes::<MAX_SESSION_BYTES, _>")]
+        /// The entries, see [`crate::recovery_index::Entries`]: the rest of the record, without a length.
+        #[borsh(serialize_with = "encoding::write_rest", deserialize_with = "read_entries")]
         #[serde(with = "hex::serde")]
         entries: Vec<u8>,
     },
@@ -33,19 +37,33 @@ pub enum RecoveryRecord {
     },
 }
 
+/// Reads well-formed entries up to the end of the record.
+fn read_entries<R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
+    let bytes = encoding::rest::<MAX_SESSION_BYTES, R>(reader)?;
+    match Entries(&bytes).find_map(Result::err) {
+        None => Ok(bytes),
+        Some(error) => Err(Error::new(ErrorKind::InvalidData, error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
         encoding::testing::{assert_round_trip, assert_strict, hostile_bytes},
+        recovery_index::Entry,
         session::testing::any_session,
+        transaction::testing::any_transaction,
     };
     use proptest::{collection::vec, prelude::*};
 
     fn any_record() -> impl Strategy<Value = RecoveryRecord> {
         prop_oneof![
-            (any::<[u8; 32]>(), vec(any::<u8>(), 0..60))
-                .prop_map(|(items, entries)| RecoveryRecord::Session { items: Hash(items), entries }),
+            (any::<[u8; 32]>(), vec(any_transaction(), 0..4)).prop_map(|(items, transactions)| {
+                let mut entries = Vec::new();
+                transactions.iter().for_each(|transaction| Entry::write(transaction, &mut entries));
+                RecoveryRecord::Session { items: Hash(items), entries }
+            }),
             any::<u32>().prop_map(RecoveryRecord::Empty),
             any_session().prop_map(|s| RecoveryRecord::Signed { header: s.header, signature: s.signature }),
         ]

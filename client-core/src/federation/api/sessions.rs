@@ -1,11 +1,10 @@
-//! Sessions: how many there are, one, a range of recovery entries.
+//! Sessions: how many there are, and one.
 
 use rekindle_protocol::{
-    api::{MAX_RANGE_BYTES, paths},
+    api::paths,
+    bytes::Hash,
     chain::{ChainError, check_signature},
-    encoding::Canonical,
-    ranges::{RecordCutter, RecoveryRecord},
-    session::{HashedItems, MAX_SESSION_BYTES, SessionStatus, SignedSession},
+    session::{HashedItems, HashedSession, MAX_SESSION_BYTES, SessionStatus, SignedSession},
 };
 
 use super::{
@@ -80,35 +79,25 @@ impl FederationApi {
         .await
     }
 
-    /// Recovery entries from session `from` on, in at most `max_bytes` (and at most [`MAX_RANGE_BYTES`]):
-    /// as served by one guardian, decoded but not verified.
+    /// The session with this number and items root, from any guardian. Hashes show that its items are right; the rest
+    /// of its header is as the guardian says.
     ///
     /// # Errors
     /// [`FederationError`].
-    pub async fn recovery_range(
-        &self,
-        from: u64,
-        max_bytes: usize,
-    ) -> Result<Served<Vec<RecoveryRecord>>, FederationError> {
+    pub async fn session_of_items(&self, index: u64, items: &Hash) -> Result<HashedSession, FederationError> {
         self.ask(AnyValid::new(self.quorum()), 1, |guardian| async move {
-            let url = self.at(guardian, paths::RECOVERY)?;
-            let mut request = Request::get(format!("{url}?from={from}&max_bytes={max_bytes}"));
+            let mut request = Request::get(self.at(guardian, &paths::session(index))?);
             request.bypass_cache = self.guardians.borrow().has_lied(guardian);
-            let bytes = max_bytes.clamp(MAX_SESSION_BYTES, MAX_RANGE_BYTES) + ENVELOPE_BYTES;
-            let answer = self.call(guardian, request, Limits { bytes, milliseconds: 6 * ANSWER_MS }).await?;
-            let mut cutter = RecordCutter::new(MAX_SESSION_BYTES + ENVELOPE_BYTES);
-            cutter.push(&answer.body);
-            let mut records = Vec::new();
-            while let Some(record) = cutter.next_record()? {
-                records.push(RecoveryRecord::from_bytes(record)?);
+            let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
+            let SessionStatus::Complete(session) = self.call(guardian, request, limits).await?.decode()?
+            else {
+                return Err(GuardianFault::Missing(index));
+            };
+            let content = HashedItems::new(session.items);
+            if session.header.index != index || content.root() != *items {
+                return Err(ChainError::WrongItems(index).into());
             }
-            if !cutter.is_empty() {
-                return Err(GuardianFault::Truncated);
-            }
-            if records.is_empty() {
-                return Err(GuardianFault::Missing(from));
-            }
-            Ok(Served { guardian, value: records })
+            Ok(HashedSession { header: session.header, signature: Some(session.signature), content })
         })
         .await
     }

@@ -46,6 +46,8 @@ pub struct Wanted {
     /// The first session.
     #[serde(default)]
     from: u64,
+    /// The first session that is not wanted.
+    to: Option<u64>,
     /// Limit of the binary answer, at most [`MAX_RANGE_BYTES`].
     max_bytes: Option<u64>,
 }
@@ -82,7 +84,7 @@ async fn range(
     let db = api.node.db().clone();
     let (plan, last) = in_background(move || {
         let txn = db.read()?;
-        let plan = plan_range(&txn, kind, wanted.from, limit)?;
+        let plan = plan_range(&txn, kind, wanted.from, wanted.to.unwrap_or(u64::MAX), limit)?;
         let last = plan
             .next()
             .checked_sub(1)
@@ -91,7 +93,7 @@ async fn range(
         Ok((plan, last.transpose()?))
     })
     .await?;
-    let tag = last.filter(|_| plan.full).map(|(header, _)| {
+    let tag = last.filter(|_| plan.is_full()).map(|(header, _)| {
         encoding.tag(&format!("{}-{}", wanted.from, short_hash(&api.node.federation(), &header)))
     });
     if let Some(response) = tag.as_deref().and_then(|tag| not_modified(&headers, tag)) {
@@ -109,8 +111,8 @@ async fn range(
     })
 }
 
-fn plan_range(txn: &ReadTransaction, kind: Kind, from: u64, limit: usize) -> Result<Plan, DbError> {
-    let mut plan = Plan::new(kind, from, limit);
+fn plan_range(txn: &ReadTransaction, kind: Kind, from: u64, to: u64, limit: usize) -> Result<Plan, DbError> {
+    let mut plan = Plan::new(kind, from, to, limit);
     match kind {
         Kind::Sessions => db::sessions_from(txn, from, |_, stored| {
             plan.offer(stored.len(), record::is_empty_session(stored))

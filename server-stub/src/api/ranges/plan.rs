@@ -30,8 +30,8 @@ impl Kind {
         match self {
             // Stored as it goes out.
             Self::Sessions => RECORD + stored,
-            // Stored as header and entries; goes out as items root, length and entries.
-            Self::Recovery => RECORD + 32 + 4 + stored.saturating_sub(HEADER),
+            // Stored as header and entries; goes out as items root and entries.
+            Self::Recovery => RECORD + 32 + stored.saturating_sub(HEADER),
         }
     }
 
@@ -79,23 +79,33 @@ pub struct Plan {
     kind: Kind,
     limit: usize,
     first: u64,
+    to: u64,
     /// Its records, in order.
     pub records: Vec<Planned>,
     /// Bytes of the whole answer.
     pub bytes: usize,
-    /// Whether its limit ended it, so that it will never be longer.
-    pub full: bool,
+    /// Whether its byte limit ended it.
+    cut: bool,
 }
 
 impl Plan {
-    /// The range that begins with session `first` and takes at most `limit` bytes unless one session takes more.
-    pub fn new(kind: Kind, first: u64, limit: usize) -> Self {
-        Self { kind, limit, first, records: Vec::new(), bytes: 0, full: false }
+    /// The range that begins with session `first`, ends before session `to`, and takes at most `limit` bytes unless
+    /// one session takes more.
+    pub fn new(kind: Kind, first: u64, to: u64, limit: usize) -> Self {
+        Self { kind, limit, first, to, records: Vec::new(), bytes: 0, cut: false }
+    }
+
+    /// Whether it will never be longer.
+    pub fn is_full(&self) -> bool {
+        self.cut || self.next() >= self.to
     }
 
     /// Offers the next session, with `stored` bytes in the database. False if it is not part of the range.
     pub fn offer(&mut self, stored: usize, empty: bool) -> bool {
         let next = self.next();
+        if next >= self.to {
+            return false;
+        }
         let in_run = |last: &&mut Planned| empty && last.empty && last.sessions < MAX_EMPTY_RUN as u64;
         let mut run = self.records.last_mut().filter(in_run);
         let more = match (&run, empty) {
@@ -106,7 +116,7 @@ impl Plan {
         let begun = self.bytes > 0;
         let total = if begun { self.bytes + more } else { more + self.kind.end() };
         if begun && (total > self.limit || next - self.first >= MAX_RANGE_SESSIONS) {
-            self.full = true;
+            self.cut = true;
             return false;
         }
         self.bytes = total;
@@ -136,8 +146,8 @@ mod tests {
     use super::*;
     use proptest::{collection::vec, prelude::*};
 
-    fn plan(kind: Kind, first: u64, limit: usize, sizes: &[usize]) -> Plan {
-        let mut plan = Plan::new(kind, first, limit);
+    fn plan(kind: Kind, first: u64, to: u64, limit: usize, sizes: &[usize]) -> Plan {
+        let mut plan = Plan::new(kind, first, to, limit);
         for size in sizes.iter().skip(usize::try_from(first).unwrap()) {
             if !plan.offer(*size, *size == 0) {
                 break;
@@ -154,10 +164,12 @@ mod tests {
         #[test]
         fn ranges_hold_all_sessions_once_and_keep_their_limit(
             kind in any_kind(), sizes in vec(prop_oneof![Just(0), 300usize..3_000], 1..60), limit in 0usize..20_000,
+            span in 1u64..70,
         ) {
             let mut next = 0;
             while next < sizes.len() as u64 {
-                let range = plan(kind, next, limit, &sizes);
+                let to = next + span;
+                let range = plan(kind, next, to, limit, &sizes);
                 prop_assert!(!range.records.is_empty(), "at least one record");
                 let sum: usize = range.records.iter().map(|record| record.bytes).sum();
                 prop_assert_eq!(sum + kind.end(), range.bytes);
@@ -169,27 +181,28 @@ mod tests {
                     prop_assert!(record.empty || record.sessions == 1);
                     next += record.sessions;
                 }
-                prop_assert_eq!(range.full, next < sizes.len() as u64);
+                prop_assert!(next <= to);
+                prop_assert_eq!(range.is_full(), next < sizes.len() as u64 || next == to);
             }
         }
 
         #[test]
         fn a_full_range_stays_as_it_is(
             kind in any_kind(), sizes in vec(prop_oneof![Just(0), 300usize..3_000], 1..60), more in vec(0usize..3_000, 0..9),
-            limit in 0usize..20_000,
+            limit in 0usize..20_000, to in 1u64..70,
         ) {
-            let before = plan(kind, 0, limit, &sizes);
-            let after = plan(kind, 0, limit, &[sizes, more].concat());
-            prop_assert!(!before.full || before == after);
+            let before = plan(kind, 0, to, limit, &sizes);
+            let after = plan(kind, 0, to, limit, &[sizes, more].concat());
+            prop_assert!(!before.is_full() || before.records == after.records);
         }
     }
 
     #[test]
     fn runs_and_ranges_of_empty_sessions_are_bounded() {
-        let mut range = Plan::new(Kind::Recovery, 5, 1_000_000);
+        let mut range = Plan::new(Kind::Recovery, 5, u64::MAX, 1_000_000);
         let taken = (0..200_000).take_while(|_| range.offer(120, true)).count();
         assert_eq!(taken, 100_000);
-        assert!(range.full);
+        assert!(range.is_full());
         assert_eq!(range.records.len(), 10);
         assert!(range.records.iter().all(|record| record.sessions == 10_000));
     }

@@ -109,6 +109,16 @@ proptest! {
             }
             assert_eq!(running, whole.recovery);
 
+            let to = count.div_ceil(2);
+            for path in [paths::SESSIONS, paths::RECOVERY] {
+                let half = fixture.get(&format!("{path}?from=0&to={to}&max_bytes=10000000"), BINARY).await;
+                assert!(half.is_immutable(), "where it ends does not change");
+            }
+            let path = format!("{}?from=0&to={to}&max_bytes=10000000", paths::RECOVERY);
+            let records = records::<RecoveryRecord>(&fixture.get(&path, BINARY).await);
+            let Some((_, RecoveryRecord::Signed { header, .. })) = records.last() else { panic!("not closed") };
+            assert_eq!(header.index + 1, to);
+
             for path in [paths::SESSIONS, paths::RECOVERY] {
                 let beyond = fixture.get(&format!("{path}?from={count}"), BINARY).await;
                 assert!(beyond.status.is_success() && beyond.body.is_empty() && !beyond.is_immutable());

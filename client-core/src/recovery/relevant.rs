@@ -1,0 +1,104 @@
+//! The part of verified history that a wallet's modules have to see.
+
+use std::rc::Rc;
+
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use rekindle_protocol::{
+    bytes::Hash,
+    chain::ChainPosition,
+    session::{HashedSession, SessionHeader},
+};
+
+use super::{IndexScan, ReadAhead, VerifiedHistory};
+use crate::{
+    context::WalletContext,
+    federation::{FederationApi, FederationError},
+    platform::Runtime,
+    stream::{Form, Part},
+};
+
+/// How many sessions that concern the wallet are fetched at once.
+const FETCHES: usize = 8;
+
+/// A verified portion of history, less the sessions that can't matter.
+pub struct Portion {
+    /// The sessions that modules have to see, in order.
+    pub sessions: Vec<HashedSession>,
+    /// The position after the portion.
+    pub position: ChainPosition,
+    /// Bytes of the portion as they travelled, without the sessions that were fetched because they concern the wallet.
+    pub bytes: u64,
+    /// How many signatures were checked for it, two pairings each: one, unless something was wrong.
+    pub verifications: u64,
+}
+
+/// Reads history for a wallet: all of it, or its index and the sessions that concern the wallet.
+pub struct RelevantHistory {
+    context: Rc<WalletContext>,
+    api: Rc<FederationApi>,
+    history: VerifiedHistory,
+    scan: IndexScan,
+    /// The time of the last session of the portion before, milliseconds since 1970.
+    time: u64,
+}
+
+impl RelevantHistory {
+    /// Reads sessions `from.next` up to `end` (not included), in portions of at most about `portion_bytes` bytes. `scan`
+    /// knows what to watch for.
+    pub fn new(
+        api: Rc<FederationApi>,
+        runtime: Rc<dyn Runtime>,
+        scan: IndexScan,
+        form: Form,
+        from: ChainPosition,
+        end: u64,
+        portion_bytes: u64,
+    ) -> Self {
+        let context = scan.context().clone();
+        let history =
+            VerifiedHistory::new(context.clone(), api.clone(), runtime, form, from, end, portion_bytes);
+        Self { context, api, history, scan, time: from.time }
+    }
+
+    /// The next portion; `None` at the end. `tell` hears several times a second how far reading is.
+    ///
+    /// Waits for as long as no guardian can serve. Dropping it loses what it has read since the last portion.
+    ///
+    /// # Errors
+    /// [`FederationError`] if nobody gives a session that concerns the wallet, or the signature at the end.
+    pub async fn next_portion(
+        &mut self,
+        tell: &mut dyn FnMut(ReadAhead),
+    ) -> Result<Option<Portion>, FederationError> {
+        let Some(read) = self.history.next_portion(tell).await? else { return Ok(None) };
+        let position = ChainPosition::after(&self.context.federation, &read.header);
+        let (mut sessions, mut wanted) = (Vec::new(), Vec::new());
+        for part in read.parts {
+            match part {
+                Part::Session(session) => sessions.push(session),
+                Part::Entries(part) if self.scan.concerns(&part) => wanted.push((part.index, part.items)),
+                Part::Entries(_) => {}
+            }
+        }
+        sessions.extend(self.fetch(wanted, &read.header).await?);
+        self.time = read.header.time;
+        Ok(Some(Portion { sessions, position, bytes: read.bytes, verifications: read.verifications }))
+    }
+
+    async fn fetch(
+        &self,
+        wanted: Vec<(u64, Hash)>,
+        end: &SessionHeader,
+    ) -> Result<Vec<HashedSession>, FederationError> {
+        let fetches = wanted.into_iter().map(|(index, items)| {
+            async move { self.api.session_of_items(index, &items).await }.boxed_local()
+        });
+        let mut sessions: Vec<HashedSession> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
+        for session in &mut sessions {
+            // The index vouches for the items and the signed headers around for the order of time; of the session's own
+            // header that nobody signed for us, the time must at least lie between theirs.
+            session.header.time = session.header.time.min(end.time).max(self.time);
+        }
+        Ok(sessions)
+    }
+}
