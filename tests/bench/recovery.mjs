@@ -10,40 +10,52 @@ import { options } from './support/options.mjs';
 import { withBrowser } from './support/page.mjs';
 import { join } from 'node:path';
 
-export const prefix = 'recovery.sessions';
+export const prefix = 'recovery';
+
+/** By the recovery index, as a wallet does, and by whole sessions, as one with a module that needs them would. */
+const FORMS = ['index', 'sessions'];
+
 export const needs = ['package', 'guardian', 'chromium'];
 
 /** Speeds, pairings (two for each signature that was checked), snapshots and, in the browser, wasm memory. */
 export async function run({ wants }) {
   const { sessions, tx } = options();
-  const native = wants(`${prefix}.native`);
-  if (native) await runProgram('cargo', ['build', '--release', '-p', 'rekindle-tests', '--bin', 'recover'], { label: 'compiling the native wallet' });
-  return withForgedFederation({ sessions, tx }, async (forged) => ({
-    ...(native && named('native', await recoverNatively(forged))),
-    ...(wants(`${prefix}.browser`) && named('browser', await recoverInBrowser(forged))),
-  }));
+  const wanted = FORMS.flatMap((form) =>
+    [
+      { platform: 'native', recover: recoverNatively },
+      { platform: 'browser', recover: recoverInBrowser },
+    ].map((way) => ({ ...way, form, name: `${prefix}.${form}.${way.platform}` })),
+  ).filter(({ name }) => wants(name));
+  if (wanted.some(({ platform }) => platform === 'native')) {
+    await runProgram('cargo', ['build', '--release', '-p', 'rekindle-tests', '--bin', 'recover'], { label: 'compiling the native wallet' });
+  }
+  return withForgedFederation({ sessions, tx }, async (forged) => {
+    const results = {};
+    for (const { name, form, recover } of wanted) {
+      for (const [measure, value] of Object.entries(await recover(forged, form))) results[`${name}.${measure}`] = value;
+    }
+    return results;
+  });
 }
 
-const named = (platform, results) =>
-  Object.fromEntries(Object.entries(results).map(([name, value]) => [`${prefix}.${platform}.${name}`, value]));
-
-async function recoverNatively({ data, words }) {
-  const { code, stdout, stderr } = await capture(join(targetDir, 'release', 'recover'), [data, words], { cwd: at() });
+async function recoverNatively({ data, words }, form) {
+  const { code, stdout, stderr } = await capture(join(targetDir, 'release', 'recover'), [form, data, words], { cwd: at() });
   if (code !== 0) throw new Failure(`the native recovery failed: ${stderr}`);
   return JSON.parse(stdout);
 }
 
-async function recoverInBrowser({ federation, expected }) {
+async function recoverInBrowser({ federation, expected }, form) {
   const took = await withBrowser(async (newPage) => {
     const page = await newPage();
-    return page.evaluate(recoverOnPage, { words: WORDS, invite: federation.invite });
+    return page.evaluate(recoverOnPage, { words: WORDS, invite: federation.invite, everySession: form === 'sessions' });
   });
   check(took.found, expected);
   const seconds = took.readMs / 1000;
   return {
     sessions_per_s: expected.sessions / seconds,
     tx_per_s: expected.transactions / seconds,
-    mb_per_s: expected.bytes / 1e6 / seconds,
+    mb_per_s: took.bytes / 1e6 / seconds,
+    bytes_per_tx: took.bytes / expected.transactions,
     pairings: 2 * took.signaturesVerified,
     snapshots: took.snapshots,
     seconds,
@@ -53,11 +65,11 @@ async function recoverInBrowser({ federation, expected }) {
 }
 
 /** Runs on the page. */
-async function recoverOnPage({ words, invite }) {
+async function recoverOnPage({ words, invite, everySession }) {
   const { Wallet } = /** @type {typeof import('rekindle')} */ (globalThis.rekindle);
   const started = performance.now();
   let readAt;
-  const wallet = await Wallet.recover({ words, invite });
+  const wallet = await Wallet.recover({ words, invite, everySession });
   let progress;
   for await (progress of wallet.recoveryProgress()) {
     if (progress.state === 'finalizing' || progress.state === 'done') readAt ??= performance.now();
@@ -81,8 +93,8 @@ async function recoverOnPage({ words, invite }) {
   };
   const { wasmMemoryBytes } = await wallet.diagnostics();
   await wallet.close();
-  const { snapshots, signaturesVerified } = progress;
-  return { readMs: readAt - started, finalizeMs: ended - readAt, snapshots, signaturesVerified, wasmMemoryBytes, found };
+  const { bytes, snapshots, signaturesVerified } = progress;
+  return { readMs: readAt - started, finalizeMs: ended - readAt, bytes, snapshots, signaturesVerified, wasmMemoryBytes, found };
 }
 
 function check(found, expected) {

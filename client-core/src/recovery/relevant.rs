@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use futures::future::join_all;
 use rekindle_protocol::{
     bytes::Hash,
     chain::ChainPosition,
@@ -90,14 +90,16 @@ impl RelevantHistory {
         wanted: Vec<(u64, Hash)>,
         end: &SessionHeader,
     ) -> Result<Vec<HashedSession>, FederationError> {
-        let fetches = wanted.into_iter().map(|(index, items)| {
-            async move { self.api.session_of_items(index, &items).await }.boxed_local()
-        });
-        let mut sessions: Vec<HashedSession> = stream::iter(fetches).buffered(FETCHES).try_collect().await?;
-        for session in &mut sessions {
-            // The index vouches for the items and the signed headers around for the order of time; of the session's own
-            // header that nobody signed for us, the time must at least lie between theirs.
-            session.header.time = session.header.time.min(end.time).max(self.time);
+        let mut sessions = Vec::with_capacity(wanted.len());
+        for wanted in wanted.chunks(FETCHES) {
+            let fetches = wanted.iter().map(|(index, items)| self.api.session_of_items(*index, items));
+            for session in join_all(fetches).await {
+                let mut session = session?;
+                // The index vouches for the items, and signed headers around them for the order of time. Nobody vouches
+                // for the rest of this header: its time must at least lie between theirs.
+                session.header.time = session.header.time.min(end.time).max(self.time);
+                sessions.push(session);
+            }
         }
         Ok(sessions)
     }

@@ -34,6 +34,12 @@ export interface RecoverOptions extends WalletOptions {
   words: string | readonly string[];
   /** An invite code of the federation that issued the money. */
   invite: string;
+  /**
+   * Read whole sessions, with everybody's transactions in full, instead of the federation's signed index and
+   * the sessions that concern this wallet: many times the bytes for the same result. For as long as the
+   * wallet stays open.
+   */
+  everySession?: boolean | undefined;
   /** Called several times a second while recovery runs, from the first moment on. */
   onProgress?: ((progress: RecoveryProgress) => void) | undefined;
 }

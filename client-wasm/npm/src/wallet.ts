@@ -96,7 +96,8 @@ export class Wallet implements AsyncDisposable {
    */
   static recover(options: RecoverOptions): Promise<Wallet> {
     return Wallet.#start(options, async (host, name) => {
-      const params = { name, words: joinWords(options.words), invite: checkText('invite', options.invite) };
+      const { everySession } = options;
+      const params = { name, words: joinWords(options.words), invite: checkText('invite', options.invite), everySession };
       return host.openWallet('recover', params, options.signal);
     }, options.onProgress);
   }

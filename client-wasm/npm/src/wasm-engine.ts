@@ -44,8 +44,11 @@ class WasmEngine implements Engine {
     invite: string,
     on: EngineListener,
     signal: AbortSignal,
+    everySession = false,
   ): Promise<EngineWallet> {
-    return this.#locked(name, signal, () => WasmWallet.recover(name, words, invite, on.change, on.recovery, signal));
+    return this.#locked(name, signal, () =>
+      WasmWallet.recover(name, words, invite, everySession, on.change, on.recovery, signal),
+    );
   }
 
   /** Opens a wallet under its lock, which it keeps until it is closed. */

@@ -51,11 +51,12 @@ impl WasmWallet {
         })
     }
 
-    /// Makes a wallet from the words of a lost one and starts to recover it.
+    /// Makes a wallet from the words of a lost one and starts to recover it, by whole sessions if `every_session`.
     pub fn recover(
         name: String,
         words: String,
         invite: String,
+        every_session: bool,
         on_change: Function,
         on_recovery: Function,
         signal: AbortSignal,
@@ -63,6 +64,9 @@ impl WasmWallet {
         let words = Zeroizing::new(words);
         promise(signal, async move {
             let wallet = Wallet::recover(platform(&name).await?, &words, &invite).await?;
+            if every_session {
+                wallet.read_every_session();
+            }
             Ok(Self::start(wallet, on_change, on_recovery))
         })
     }

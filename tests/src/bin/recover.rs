@@ -1,6 +1,6 @@
 //! Recovers a wallet from a forged history over HTTP and prints what it took as one line of JSON.
 //!
-//! `recover DATA WORDS-FILE`: DATA is the data directory that `guardian forge` wrote and `guardian dev` is serving now.
+//! `recover FORM DATA WORDS-FILE`: FORM is `index` or `sessions`, DATA is the data directory that `guardian forge` wrote and `guardian dev` is serving now.
 //! A wallet that does not come back as DATA/forge.json says is an error, so a wrong recovery is never measured.
 
 use std::{cell::RefCell, env, error::Error, fs, path::Path, rc::Rc, time::Instant};
@@ -30,6 +30,7 @@ struct Report {
     sessions_per_s: f64,
     tx_per_s: f64,
     mb_per_s: f64,
+    bytes_per_tx: f64,
     /// Two for each signature that was checked on the way.
     pairings: u64,
     snapshots: u64,
@@ -41,19 +42,27 @@ struct Report {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = env::args().skip(1).collect();
-    let [data, words] = arguments.as_slice() else { return Err("usage: recover DATA WORDS-FILE".into()) };
+    let [form, data, words] = arguments.as_slice() else {
+        return Err("usage: recover index|sessions DATA WORDS-FILE".into());
+    };
+    let every_session = form == "sessions";
     let data = Path::new(data);
     let dev: DevJson = serde_json::from_slice(&fs::read(data.join("dev.json"))?)?;
     let summary: Summary = serde_json::from_slice(&fs::read(data.join("forge.json"))?)?;
     let words = fs::read_to_string(words)?;
     // Connections are served by a thread of their own while the wallet computes on this one, as in a browser.
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let report = runtime.block_on(recover(&words, &dev.invite, &summary))?;
+    let report = runtime.block_on(recover(&words, &dev.invite, every_session, &summary))?;
     println!("{}", serde_json::to_string(&report)?);
     Ok(())
 }
 
-async fn recover(words: &str, invite: &str, summary: &Summary) -> Result<Report, Box<dyn Error>> {
+async fn recover(
+    words: &str,
+    invite: &str,
+    every_session: bool,
+    summary: &Summary,
+) -> Result<Report, Box<dyn Error>> {
     let platform = Platform {
         store: Rc::new(MemoryStore::default()),
         transport: Rc::new(NativeTransport::new()),
@@ -61,6 +70,9 @@ async fn recover(words: &str, invite: &str, summary: &Summary) -> Result<Report,
     };
     let started = Instant::now();
     let wallet = Wallet::recover(platform, words, invite).await?;
+    if every_session {
+        wallet.read_every_session();
+    }
     let read_at = Rc::new(RefCell::new(None));
     let (ended, end) = oneshot::channel();
     let ended = RefCell::new(Some(ended));
@@ -98,7 +110,8 @@ async fn recover(words: &str, invite: &str, summary: &Summary) -> Result<Report,
     Ok(Report {
         sessions_per_s: summary.sessions as f64 / seconds,
         tx_per_s: summary.transactions as f64 / seconds,
-        mb_per_s: summary.bytes as f64 / 1e6 / seconds,
+        mb_per_s: progress.bytes as f64 / 1e6 / seconds,
+        bytes_per_tx: progress.bytes as f64 / summary.transactions as f64,
         pairings: 2 * progress.verifications,
         snapshots: progress.snapshots,
         seconds,

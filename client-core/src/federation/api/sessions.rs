@@ -40,13 +40,36 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`], also if nobody has it yet.
     pub async fn session(&self, index: u64) -> Result<Served<SignedSession>, FederationError> {
+        self.any_session(index, &|session| self.check_session(index, session)).await
+    }
+
+    /// The session with this number and items root, from any guardian. Hashes show that its items are right; the rest
+    /// of its header is as the guardian says.
+    ///
+    /// # Errors
+    /// [`FederationError`], also if nobody has it yet.
+    pub async fn session_of_items(&self, index: u64, items: &Hash) -> Result<HashedSession, FederationError> {
+        let has_items = |session: &SignedSession| {
+            let is_this = session.header.index == index && session.header.items == *items;
+            if is_this { check_items(session) } else { Err(ChainError::WrongItems(index)) }
+        };
+        let SignedSession { header, signature, items } = self.any_session(index, &has_items).await?.value;
+        Ok(HashedSession { header, signature: Some(signature), content: HashedItems::new(items) })
+    }
+
+    async fn any_session(
+        &self,
+        index: u64,
+        check: &dyn Fn(&SignedSession) -> Result<(), ChainError>,
+    ) -> Result<Served<SignedSession>, FederationError> {
         self.ask(AnyValid::new(self.quorum()), 1, |guardian| async move {
-            let request = Request::get(self.at(guardian, &paths::session(index))?);
+            let mut request = Request::get(self.at(guardian, &paths::session(index))?);
+            request.bypass_cache = self.guardians.borrow().has_lied(guardian);
             let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
             match self.call(guardian, request, limits).await?.decode()? {
-                SessionStatus::Complete(session) => {
-                    self.check_session(index, &session)?;
-                    Ok(Served { guardian, value: session })
+                SessionStatus::Complete(value) => {
+                    check(&value)?;
+                    Ok(Served { guardian, value })
                 }
                 _ => Err(GuardianFault::Missing(index)),
             }
@@ -79,38 +102,17 @@ impl FederationApi {
         .await
     }
 
-    /// The session with this number and items root, from any guardian. Hashes show that its items are right; the rest
-    /// of its header is as the guardian says.
-    ///
-    /// # Errors
-    /// [`FederationError`].
-    pub async fn session_of_items(&self, index: u64, items: &Hash) -> Result<HashedSession, FederationError> {
-        self.ask(AnyValid::new(self.quorum()), 1, |guardian| async move {
-            let mut request = Request::get(self.at(guardian, &paths::session(index))?);
-            request.bypass_cache = self.guardians.borrow().has_lied(guardian);
-            let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
-            let SessionStatus::Complete(session) = self.call(guardian, request, limits).await?.decode()?
-            else {
-                return Err(GuardianFault::Missing(index));
-            };
-            let content = HashedItems::new(session.items);
-            if session.header.index != index || content.root() != *items {
-                return Err(ChainError::WrongItems(index).into());
-            }
-            Ok(HashedSession { header: session.header, signature: Some(session.signature), content })
-        })
-        .await
-    }
-
     fn check_session(&self, index: u64, session: &SignedSession) -> Result<(), ChainError> {
         let header = &session.header;
         if header.index != index {
             return Err(ChainError::WrongIndex { expected: index, got: header.index });
         }
         check_signature(&self.federation, &self.session_key, header, &session.signature)?;
-        if HashedItems::new(session.items.clone()).root() != header.items {
-            return Err(ChainError::WrongItems(index));
-        }
-        Ok(())
+        check_items(session)
     }
+}
+
+fn check_items(session: &SignedSession) -> Result<(), ChainError> {
+    let is_right = HashedItems::new(session.items.clone()).root() == session.header.items;
+    if is_right { Ok(()) } else { Err(ChainError::WrongItems(session.header.index)) }
 }

@@ -28,6 +28,7 @@ export interface Engine {
     invite: string,
     listener: EngineListener,
     signal: AbortSignal,
+    everySession?: boolean,
   ): Promise<EngineWallet>;
 }
 

@@ -29,7 +29,7 @@ export interface EngineCalls {
   erase: { params: { name: string }; result: undefined };
   create: { params: { name: string }; result: WalletHandle };
   open: { params: { name: string }; result: WalletHandle };
-  recover: { params: { name: string; words: string; invite: string }; result: WalletHandle };
+  recover: { params: { name: string; words: string; invite: string; everySession?: boolean | undefined }; result: WalletHandle };
 }
 
 /** Calls on an open wallet; each carries its handle beside these arguments. */

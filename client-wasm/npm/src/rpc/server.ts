@@ -128,8 +128,8 @@ class Server {
         return this.#keep((listener) => engine.open(name, listener, signal), signal);
       }
       case 'recover': {
-        const { name, words, invite } = call.params as EngineCalls['recover']['params'];
-        return this.#keep((listener) => engine.recover(name, words, invite, listener, signal), signal);
+        const { name, words, invite, everySession } = call.params as EngineCalls['recover']['params'];
+        return this.#keep((listener) => engine.recover(name, words, invite, listener, signal, everySession), signal);
       }
       default:
         throw new RekindleError('internal', 'The page and its worker are of different versions.');

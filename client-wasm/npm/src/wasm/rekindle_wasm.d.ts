@@ -27,6 +27,7 @@ export class WasmWallet {
     name: string,
     words: string,
     invite: string,
+    everySession: boolean,
     onChange: OnChange,
     onRecovery: OnRecovery,
     signal: AbortSignal,
