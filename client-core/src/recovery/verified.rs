@@ -119,10 +119,10 @@ impl VerifiedHistory {
         tell: &mut dyn FnMut(ReadAhead),
     ) -> Result<Option<VerifiedPortion>, FederationError> {
         loop {
-            match self.next_session(tell).await {
-                Some(streamed) => self.take(streamed),
-                None if self.waiting.is_empty() => return Ok(None),
-                None => {}
+            match self.next_part(tell).await {
+                Ok(Some(streamed)) => self.take(streamed),
+                Ok(None) if self.waiting.is_empty() => return Ok(None),
+                Ok(None) | Err(Late) => {}
             }
             let at_end = self.read.next >= self.end;
             let elapsed = self.runtime.now().saturating_sub(self.portion_began);
@@ -138,7 +138,7 @@ impl VerifiedHistory {
         }
     }
 
-    async fn next_session(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Option<StreamedPart> {
+    async fn next_part(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Result<Option<StreamedPart>, Late> {
         let now = self.runtime.now();
         if now.saturating_sub(self.rested_at) >= STRETCH_MS {
             self.runtime.sleep(0).await;
@@ -149,20 +149,24 @@ impl VerifiedHistory {
             tell(self.read_ahead());
         }
         // What is there already costs no timer.
-        if let Some(session) = self.stream.next().now_or_never() {
-            return session;
+        if let Some(part) = self.stream.next().now_or_never() {
+            return Ok(part);
         }
         loop {
             {
                 let (next, alarm) = (self.stream.next(), self.runtime.sleep(PROGRESS_MS));
                 pin_mut!(next, alarm);
-                if let Either::Left((session, _)) = select(next, alarm).await {
+                if let Either::Left((part, _)) = select(next, alarm).await {
                     self.rested_at = self.runtime.now();
-                    return session;
+                    return Ok(part);
                 }
             }
             self.told_at = self.runtime.now();
             tell(self.read_ahead());
+            // What was read need not wait for guardians who may be gone for long.
+            if !self.waiting.is_empty() && self.told_at.saturating_sub(self.portion_began) >= PORTION_MS {
+                return Err(Late);
+            }
         }
     }
 
@@ -266,3 +270,6 @@ impl VerifiedHistory {
         }
     }
 }
+
+/// Nothing comes, and the portion is old enough to leave as it is.
+struct Late;

@@ -1,11 +1,12 @@
 //! Recovery by the index and by whole sessions end in the same state.
 
+use futures::StreamExt;
 use proptest::{collection::vec, prelude::*};
 use rekindle_protocol::{bytes::Hash, encoding::Canonical, session::SessionStatus};
 
 use super::*;
 use crate::{
-    platform::Request,
+    platform::{Request, Response},
     recovery::RecoveryFromHistory,
     testing::meddler::{Meddler, binary},
 };
@@ -128,4 +129,28 @@ async fn nobody_dates_a_fetched_session_beyond_the_signed_ones_around_it() {
     let last = world.guardians.with(|federation| federation.sessions.last().unwrap().header.time);
     let times: Vec<u64> = overview(&restored).1.iter().map(|entry| entry.time).collect();
     assert!(!times.is_empty() && times.iter().all(|time| *time <= last), "{times:?} after {last}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_saved_though_nothing_more_comes() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.with(|federation| (0..200).for_each(|_| drop(federation.close(vec![]).clone())));
+    // Nobody gives the end of history.
+    let stuck = Meddler::new(Rc::new(world.guardians.clone()), |request| {
+        let (_, range) = request.url.split_once("/v1/recovery?from=")?;
+        let from: u64 = range.split('&').next()?.parse().ok()?;
+        let body = futures::stream::pending().boxed_local();
+        (from >= 100).then(|| Response { body, ..binary(200, Vec::new()) })
+    });
+    let platform = Platform { transport: stuck, ..world.platform() };
+    let restored = Wallet::recover(platform, &alice.seed_words(), &world.invite).await.unwrap();
+    let saved = async {
+        while restored.recovery().is_none_or(|progress| progress.snapshots == 0) {
+            world.runtime.sleep(100).await;
+        }
+    };
+    with_background(&restored, saved).await;
+    let progress = restored.recovery().unwrap();
+    assert!(progress.sessions_done > 0 && progress.state != RecoveryState::Done, "{progress:?}");
 }
