@@ -49,15 +49,20 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
     new MutationObserver(look).observe(document, { subtree: true, childList: true, attributeFilter: ['data-done'] });
   });
   const first = await WalletPage.open(device, watch);
-  // Nobody answers for the last quarter, so that the middle lasts until the page is dead.
+  // All but the first quarter takes two seconds, so that a snapshot is due; nobody answers for the last quarter, so
+  // that the middle lasts until the page is dead.
+  let began: number | undefined;
   await first.page.route(/\/v1\/recovery\?/, async (route) => {
-    if (firstSession(route.request().url()) < forged.history.sessions * 0.75) await route.continue();
+    const start = (began ??= Date.now());
+    const part = firstSession(route.request().url()) / forged.history.sessions;
+    if (part >= 0.25) await expect.poll(() => Date.now() - start, { timeout: 60_000 }).toBeGreaterThan(2_000);
+    if (part < 0.75) await route.continue();
   });
   watch.keepWordsSecret(FORGED_WORDS.split(' '));
   await first.tryToRecover(FORGED_WORDS, forged.invite);
   const position = () => first.page.evaluate(() => window.positions.at(-1) ?? 0);
   await expect.poll(position, { intervals: [20], timeout: 60_000 }).toBeGreaterThan(forged.history.sessions / 2);
-  // What was read is saved after a second, whether more comes or not.
+  // What was read in the first seconds is saved.
   const saved = () => first.page.evaluate(() => Number(document.querySelector<HTMLElement>('[data-testid=recovery-sessions]')?.dataset['snapshots']));
   await expect.poll(saved, { timeout: 60_000 }).toBeGreaterThan(0);
 
