@@ -70,7 +70,7 @@ impl Badger {
         let step = match step {
             Ok(step) => step,
             Err(error) => {
-                effects.faults.push(Fault { culprit, kind: FaultKind::Engine(error.to_string()) });
+                effects.faults.push(Fault::new(culprit, FaultKind::Engine(error.to_string())));
                 return effects;
             }
         };
@@ -90,9 +90,7 @@ impl Badger {
             effects.batches.push(Batch { epoch: batch.epoch, contributions: batch.contributions });
         }
         for fault in step.fault_log.0 {
-            effects
-                .faults
-                .push(Fault { culprit: fault.node_id, kind: FaultKind::Engine(fault.kind.to_string()) });
+            effects.faults.push(Fault::new(fault.node_id, FaultKind::Engine(fault.kind.to_string())));
         }
         self.forget_old_epochs();
         effects
@@ -156,7 +154,10 @@ impl Consensus for Badger {
     }
 
     fn on_message(&mut self, from: GuardianId, message: &[u8]) -> Effects {
-        let refuse = |kind| Effects { faults: vec![Fault { culprit: from, kind }], ..Effects::default() };
+        let refuse = |kind| {
+            let evidence = Bytes::copy_from_slice(message);
+            Effects { faults: vec![Fault { culprit: from, kind, evidence }], ..Effects::default() }
+        };
         let epoch = match self.admit(from, message) {
             Admission::Now { epoch } => epoch,
             Admission::Later | Admission::Stale => return Effects::default(),

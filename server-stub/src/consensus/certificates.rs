@@ -160,9 +160,9 @@ impl Certificates {
                     .get(usize::from(id))
                     .is_some_and(|key| schnorr::verify(key, &claim.hash, &claim.signature));
             if valid && claim.hash != own && !claim.verified {
-                settled.faults.push(Fault { culprit: id, kind: FaultKind::OtherBatch(epoch) });
+                settled.faults.push(Fault::new(id, FaultKind::OtherBatch(epoch)));
             } else if !valid {
-                settled.faults.push(Fault { culprit: id, kind: FaultKind::InvalidShare });
+                settled.faults.push(Fault::new(id, FaultKind::InvalidShare));
             }
             claim.verified = valid;
             valid
@@ -235,7 +235,7 @@ mod tests {
         let stolen = BatchSignature { signature: signed(2, 5, 1).signature, ..signed(1, 5, 1) };
         let settled = certificates.insert(1, stolen);
         assert!(settled.certificate.is_none());
-        assert_eq!(settled.faults, [Fault { culprit: 1, kind: FaultKind::InvalidShare }]);
+        assert_eq!(settled.faults, [Fault::new(1, FaultKind::InvalidShare)]);
         // Its place is free for the truth.
         assert!(certificates.insert(1, signed(1, 5, 1)).certificate.is_some());
     }
@@ -245,7 +245,7 @@ mod tests {
         let mut certificates = certificates();
         let _ = certificates.insert_own(signed(0, 5, 1));
         let settled = certificates.insert(1, signed(1, 5, 9));
-        assert_eq!(settled.faults, [Fault { culprit: 1, kind: FaultKind::OtherBatch(5) }]);
+        assert_eq!(settled.faults, [Fault::new(1, FaultKind::OtherBatch(5))]);
         assert_eq!(settled.fork, None);
         let settled = certificates.insert(2, signed(2, 5, 9));
         assert_eq!(settled.fork, Some(Hash([9; 32])));

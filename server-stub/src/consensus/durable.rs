@@ -90,7 +90,9 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
             for message in messages {
                 match self.admit(*from, message) {
                     Ok(record) => records.extend(record),
-                    Err(kind) => effects.faults.push(Fault { culprit: *from, kind }),
+                    Err(kind) => {
+                        effects.faults.push(Fault { culprit: *from, kind, evidence: message.clone() });
+                    }
                 }
             }
         }
@@ -155,4 +157,28 @@ enum Memory {
     New,
     Known,
     Full,
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::{SeedableRng, rngs::StdRng};
+
+    use super::*;
+    use crate::consensus::{Badger, ConsensusKeys, MemoryLog};
+
+    #[test]
+    fn what_does_not_decode_is_its_own_evidence() {
+        let keys = ConsensusKeys::deal(4, &mut StdRng::seed_from_u64(1));
+        let badger = Badger::new(0, 4, &keys[0], 1, 0).unwrap();
+        let (mut durable, _) = Durable::open(badger, 4, MemoryLog::default()).unwrap();
+        // Refused before it is logged: too short; after: an epoch and a proposer as they should be, and garbage.
+        let early = Bytes::from_static(b"short");
+        let late = Bytes::from([&[0; 16][..], &[0xff; 40]].concat());
+        for evidence in [early, late] {
+            let effects = durable.deliver(&[(2, vec![evidence.clone()])]).unwrap();
+            let [fault] = effects.faults.as_slice() else { panic!("{:?}", effects.faults) };
+            assert!(fault.kind.is_garbage(), "{:?}", fault.kind);
+            assert_eq!((fault.culprit, &fault.evidence), (2, &evidence));
+        }
+    }
 }

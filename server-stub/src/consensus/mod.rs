@@ -131,6 +131,15 @@ pub struct Fault {
     pub culprit: GuardianId,
     /// What it was.
     pub kind: FaultKind,
+    /// The bytes that show it; empty where they are not at hand.
+    pub evidence: Bytes,
+}
+
+impl Fault {
+    /// A fault without bytes that show it.
+    pub fn new(culprit: GuardianId, kind: FaultKind) -> Self {
+        Self { culprit, kind, evidence: Bytes::new() }
+    }
 }
 
 /// What a guardian did wrong.

@@ -7,9 +7,8 @@ use std::{
 
 use bytes::Bytes;
 use tokio::sync::Notify;
-use tracing::error;
 
-use super::{Outbox, OutboxLimits, PeerNetwork};
+use super::{Outbox, OutboxLimits, PeerNetwork, log_ban};
 use crate::consensus::GuardianId;
 
 /// Connects the guardians of one process, those that are running.
@@ -118,16 +117,12 @@ impl PeerNetwork for HubEnd {
         }
     }
 
-    fn oldest_epoch(&self) -> Option<u64> {
-        self.hub.links()[usize::from(self.own)].iter().filter_map(|link| link.outbox.oldest_epoch()).min()
-    }
-
     fn ban(&mut self, peer: GuardianId, reason: &str, evidence: &Bytes) {
         let mut links = self.hub.links();
         let Some(link) = links[usize::from(self.own)].get_mut(usize::from(peer)) else { return };
         link.outbox.clear();
         if self.banned.insert(peer) {
-            error!(peer, bytes = evidence.len(), "banned until restart: it sent {reason}");
+            log_ban(peer, reason, evidence);
         }
     }
 
@@ -150,6 +145,11 @@ mod tests {
 
         async fn start(&mut self, id: GuardianId) -> HubEnd {
             self.connect(id).unwrap()
+        }
+
+        fn oldest_epoch(end: &HubEnd) -> Option<u64> {
+            let links = end.hub.links();
+            links[usize::from(end.own)].iter().filter_map(|link| link.outbox.oldest_epoch()).min()
         }
     }
 

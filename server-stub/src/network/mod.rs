@@ -18,6 +18,7 @@ pub mod tcp;
 use std::future::Future;
 
 use bytes::Bytes;
+use tracing::error;
 
 pub use in_process::{Hub, HubEnd};
 pub use outbox::{Outbox, OutboxLimits};
@@ -26,6 +27,8 @@ use crate::consensus::GuardianId;
 
 /// Most bytes of a message between guardians: a whole session (8 MiB) with what surrounds it.
 pub const MAX_PEER_MESSAGE_BYTES: usize = 9 << 20;
+/// Most bytes of evidence in a log line; a hash stands for the rest.
+const MAX_LOGGED_EVIDENCE: usize = 1_024;
 
 /// A guardian's end of its links to all others. Nothing here blocks but [`PeerNetwork::changed`].
 pub trait PeerNetwork: Send {
@@ -43,12 +46,66 @@ pub trait PeerNetwork: Send {
     /// these epochs decided. Messages without an epoch stay.
     fn release(&mut self, epoch: u64);
 
-    /// The lowest epoch of a message of this guardian that its receiver has not acknowledged.
-    fn oldest_epoch(&self) -> Option<u64>;
-
     /// Cuts a peer off until this guardian restarts, and logs the evidence: it sent what no correct guardian sends.
     fn ban(&mut self, peer: GuardianId, reason: &str, evidence: &Bytes);
 
     /// Waits until there may be something new to take.
     fn changed(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// Logs that a peer was banned, with what it sent: the beginning in hex, and the length and BLAKE3 hash of all of it.
+fn log_ban(peer: GuardianId, reason: &str, evidence: &[u8]) {
+    error!(
+        peer,
+        reason,
+        bytes = evidence.len(),
+        hash = %blake3::hash(evidence),
+        evidence = hex::encode(&evidence[..evidence.len().min(MAX_LOGGED_EVIDENCE)]),
+        "banned until restart"
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use super::*;
+
+    /// Collects what is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().extend_from_slice(bytes);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_ban_is_logged_with_its_evidence() {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();
+        let evidence = [7; MAX_LOGGED_EVIDENCE + 100];
+        tracing::subscriber::with_default(subscriber, || {
+            let mut end = Hub::new(4, OutboxLimits::default()).connect(0).unwrap();
+            end.ban(2, "garbage", &Bytes::copy_from_slice(&evidence));
+            end.ban(2, "more garbage", &Bytes::new());
+        });
+        // One line: the second ban changed nothing.
+        let line: serde_json::Value = serde_json::from_slice(&log.0.lock().unwrap()).unwrap();
+        let fields = &line["fields"];
+        assert_eq!((&line["level"], &fields["peer"]), (&"ERROR".into(), &2.into()));
+        assert_eq!((&fields["reason"], &fields["bytes"]), (&"garbage".into(), &evidence.len().into()));
+        assert_eq!(fields["hash"], blake3::hash(&evidence).to_string());
+        assert_eq!(fields["evidence"], "07".repeat(MAX_LOGGED_EVIDENCE));
+    }
 }

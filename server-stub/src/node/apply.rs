@@ -65,7 +65,7 @@ impl Rules<'_> {
         for (guardian, bytes) in &batch.contributions {
             let Some(contribution) = Contribution::read(bytes, self.settings.contribution_bytes) else {
                 let kind = FaultKind::Malformed("a contribution that does not decode");
-                applied.faults.push(Fault { culprit: *guardian, kind });
+                applied.faults.push(Fault { culprit: *guardian, kind, evidence: bytes.clone().into() });
                 continue;
             };
             if let Some(latest) = applied.state.latest_times.get_mut(usize::from(*guardian)) {

@@ -46,7 +46,7 @@ impl SigningEffects {
     }
 
     fn fault(&mut self, culprit: GuardianId, kind: FaultKind) {
-        self.faults.push(Fault { culprit, kind });
+        self.faults.push(Fault::new(culprit, kind));
     }
 }
 

@@ -101,6 +101,13 @@ pub async fn run<S: AsyncRead + AsyncWrite>(
     (up.map(|since: Instant| since.elapsed()), end)
 }
 
+/// The end of a connection on which a frame came that decodes but has no place there.
+fn misbehaved(reason: &str, frame: &Frame) -> ConnectionError {
+    let mut evidence = BytesMut::new();
+    frame.encode(&mut evidence);
+    ConnectionError::Misbehaved { reason: reason.into(), evidence: evidence.freeze() }
+}
+
 struct Connection<'a> {
     shared: &'a Shared,
     peer: GuardianId,
@@ -153,10 +160,7 @@ impl Connection<'_> {
 
     fn greet(&self, frame: Frame) -> Result<(), ConnectionError> {
         let Frame::Hello(hello) = frame else {
-            let mut evidence = BytesMut::new();
-            frame.encode(&mut evidence);
-            let reason = "something else than a hello first".into();
-            return Err(ConnectionError::Misbehaved { reason, evidence: evidence.freeze() });
+            return Err(misbehaved("something else than a hello first", &frame));
         };
         if hello.protocol != PROTOCOL_VERSION {
             return Err(ConnectionError::Version(hello.protocol));
@@ -210,10 +214,7 @@ impl Connection<'_> {
                         self.shared.change(self.peer, |status| status.round_trip = Some(at.elapsed()));
                     }
                 }
-                Frame::Hello(_) => {
-                    let reason = "a second hello".into();
-                    return ConnectionError::Misbehaved { reason, evidence: Bytes::new() };
-                }
+                frame @ Frame::Hello(_) => return misbehaved("a second hello", &frame),
             }
         }
     }

@@ -157,7 +157,8 @@ impl Frame {
         let length = reader.read_u32_le().await? as usize;
         let refuse = |error, evidence| ReadError::Frame { error, evidence };
         if length > MAX_FRAME_BYTES {
-            return Err(refuse(FrameError::TooLong(length), Bytes::new()));
+            let claimed = Bytes::copy_from_slice(&(length as u32).to_le_bytes());
+            return Err(refuse(FrameError::TooLong(length), claimed));
         }
         let mut frame = BytesMut::with_capacity(length.min(RESERVED_BYTES));
         while frame.len() < length {

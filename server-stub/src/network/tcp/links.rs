@@ -230,6 +230,7 @@ impl Links {
     }
 
     /// The lowest epoch that a receiver has not acknowledged a message of.
+    #[cfg(test)]
     pub fn oldest_epoch(&self) -> Option<u64> {
         self.links.iter().filter_map(|link| link.outbox.oldest_epoch()).min()
     }

@@ -154,10 +154,6 @@ impl PeerNetwork for TcpNetwork {
         self.shared.links().release(epoch);
     }
 
-    fn oldest_epoch(&self) -> Option<u64> {
-        self.shared.links().oldest_epoch()
-    }
-
     fn ban(&mut self, peer: GuardianId, reason: &str, evidence: &Bytes) {
         self.shared.ban(peer, reason, evidence);
     }

@@ -8,17 +8,14 @@ use std::{
 use bytes::Bytes;
 use rekindle_protocol::bytes::{FederationId, Hash};
 use tokio::sync::{Notify, watch};
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use super::{
     frame::{Hello, PROTOCOL_VERSION},
     links::{Generation, Links},
     status::PeerStatus,
 };
-use crate::consensus::GuardianId;
-
-/// Most bytes of evidence in a log line; a hash stands for the rest.
-const SHOWN_EVIDENCE: usize = 64;
+use crate::{consensus::GuardianId, network::log_ban};
 
 pub struct Shared {
     links: Mutex<Links>,
@@ -87,13 +84,7 @@ impl Shared {
         if !self.links().ban(peer) {
             return;
         }
-        let shown = hex::encode(&evidence[..evidence.len().min(SHOWN_EVIDENCE)]);
-        error!(
-            peer,
-            bytes = evidence.len(),
-            hash = %blake3::hash(evidence),
-            "banned until restart: it sent {reason}; evidence begins with {shown}"
-        );
+        log_ban(peer, reason, evidence);
         self.newest[usize::from(peer)].send_modify(|generation| *generation += 1);
         self.change(peer, |status| {
             status.connected_since = None;

@@ -84,6 +84,10 @@ impl Guardians for Loopback {
         let settings = self.settings(id);
         self.start_with(settings).await
     }
+
+    fn oldest_epoch(end: &TcpNetwork) -> Option<u64> {
+        end.shared.links().oldest_epoch()
+    }
 }
 
 mod conformance {

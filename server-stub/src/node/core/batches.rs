@@ -87,10 +87,7 @@ impl<N: PeerNetwork> Core<N> {
         batch: &Batch,
         now: Time,
     ) -> Result<(), NodeError> {
-        for fault in &applied.faults {
-            let evidence = batch.contributions.get(&fault.culprit).cloned().unwrap_or_default();
-            self.blame(fault, &evidence.into());
-        }
+        self.blame_all(&applied.faults);
         self.state = applied.state;
         for (txid, rejection) in applied.rejected {
             debug!(%txid, code = rejection.reason.code(), "transaction rejected");

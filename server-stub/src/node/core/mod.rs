@@ -8,7 +8,6 @@ mod sessions;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use bytes::Bytes;
 use rand::{RngCore, rngs::StdRng};
 use rekindle_protocol::encoding::Canonical;
 use tracing::{debug, warn};
@@ -262,9 +261,9 @@ impl<N: PeerNetwork> Core<N> {
     }
 
     /// Reports what a peer did wrong. Only what never decodes gets it banned: delays and restarts cause most of
-    /// what the engine reports. `evidence` is what it sent, where that is at hand.
-    fn blame(&mut self, fault: &Fault, evidence: &Bytes) {
-        let Fault { culprit, kind } = fault;
+    /// what the engine reports.
+    fn blame(&mut self, fault: &Fault) {
+        let Fault { culprit, kind, evidence } = fault;
         if !kind.is_proof() {
             debug!(guardian = culprit, "{kind}");
             return;
@@ -280,9 +279,8 @@ impl<N: PeerNetwork> Core<N> {
         });
     }
 
-    /// Reports faults whose evidence is not at hand any more.
     fn blame_all(&mut self, faults: &[Fault]) {
-        faults.iter().for_each(|fault| self.blame(fault, &Bytes::new()));
+        faults.iter().for_each(|fault| self.blame(fault));
     }
 
     fn publish_progress(&self) {

@@ -44,9 +44,8 @@ impl<N: PeerNetwork> Core<N> {
                     Some(PeerMessage::Consensus(message)) => consensus.push(message),
                     Some(message) => others.push((peer, message)),
                     None => {
-                        let fault =
-                            Fault { culprit: peer, kind: FaultKind::Malformed("a message of no known kind") };
-                        self.blame(&fault, &message);
+                        let kind = FaultKind::Malformed("a message of no known kind");
+                        self.blame(&Fault { culprit: peer, kind, evidence: message });
                     }
                 }
             }

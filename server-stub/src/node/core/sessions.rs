@@ -74,7 +74,7 @@ impl<N: PeerNetwork> Core<N> {
             let Some(certificate) = self.certificates.prove(epoch, hash, &signatures) else {
                 if signatures.len() > self.quorum.max_faulty {
                     self.catch_up.refuse(from);
-                    self.blame_all(&[Fault { culprit: from, kind: FaultKind::WrongBatch(epoch) }]);
+                    self.blame_all(&[Fault::new(from, FaultKind::WrongBatch(epoch))]);
                 }
                 break;
             };
@@ -103,7 +103,7 @@ impl<N: PeerNetwork> Core<N> {
             Ok(piece) => self.catch_up.download.insert(first, piece),
             Err(kind) => {
                 self.catch_up.refuse(from);
-                self.blame_all(&[Fault { culprit: from, kind }]);
+                self.blame_all(&[Fault::new(from, kind)]);
             }
         }
         Ok(())

@@ -175,12 +175,6 @@ impl PeerNetwork for End {
         }
     }
 
-    fn oldest_epoch(&self) -> Option<u64> {
-        let inner = self.net.lock();
-        let links = inner.links.iter().filter(|((from, _), _)| *from == self.body);
-        links.flat_map(|(_, link)| link.kept.values().filter_map(|(epoch, _)| *epoch)).min()
-    }
-
     fn ban(&mut self, _peer: GuardianId, _reason: &str, _evidence: &Bytes) {
         // The node does not listen to it any more; that it still speaks is the harder case.
     }
