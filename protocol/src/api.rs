@@ -25,7 +25,7 @@ pub const MAX_REASON_BYTES: usize = 300;
 
 /// Paths, relative to a guardian's base URL.
 pub mod paths {
-    use crate::bytes::TxId;
+    use crate::bytes::{SchnorrKey, TxId};
 
     /// The config document.
     pub const CONFIG: &str = "/v1/config";
@@ -70,6 +70,11 @@ pub mod paths {
     /// The guardian's signature shares for all outputs of a session.
     pub fn session_signatures(index: u64) -> String {
         format!("/v1/sessions/{index}/signatures")
+    }
+
+    /// The backup under a wallet's backup key.
+    pub fn backup(key: &SchnorrKey) -> String {
+        format!("/v1/backups/{key}")
     }
 
     /// A transaction's status; `?wait=SECONDS` waits until it is decided.

@@ -48,6 +48,12 @@ pub enum Context {
     ViewKey,
     /// The key that seals one memo.
     MemoKey,
+    /// What the owner of a backup signs.
+    Backup,
+    /// The key that signs a wallet's backups.
+    BackupKey,
+    /// The key that seals one backup.
+    BackupSeal,
     /// The secrets of one output.
     OutputSecret,
 }
@@ -71,6 +77,9 @@ impl Context {
             Self::WalletSecret => "rekindle 2026-11 wallet secret",
             Self::ViewKey => "rekindle 2026-11 view key",
             Self::MemoKey => "rekindle 2026-11 memo key",
+            Self::Backup => "rekindle 2026-11 backup",
+            Self::BackupKey => "rekindle 2026-11 backup key",
+            Self::BackupSeal => "rekindle 2026-11 backup seal",
             Self::OutputSecret => "rekindle 2026-11 output secret",
         }
     }

@@ -5,6 +5,7 @@
 
 pub mod amount;
 pub mod api;
+pub mod backup;
 pub mod bls;
 pub mod bytes;
 pub mod chain;

@@ -3,8 +3,10 @@
 //! The words (BIP-39) give a root secret; with a federation's id it gives the wallet's secret there. From that:
 //! the view key, which finds the wallet's transactions by their tags; the keys that seal memos; and, with a
 //! transaction's tweak and an output's number, the secrets of that output. There are no counters: two devices
-//! on one seed draw different tweaks and never collide.
+//! on one seed draw different tweaks and never collide. The keys of the wallet's backup at the guardians follow from
+//! the same secret.
 
+mod backup;
 mod memo;
 mod seed;
 
@@ -81,14 +83,7 @@ impl WalletSecret {
         let mut wide = Zeroizing::new([0; 64]);
         stream.fill(&mut *wide);
         let blinding = BlindingFactor::from_wide_bytes(&wide);
-        let mut scalar = Zeroizing::new([0; 32]);
-        loop {
-            stream.fill(&mut *scalar);
-            // All but one in 2^128 are keys; the next bytes of the stream stand in for that one.
-            if let Ok(key) = schnorr::SecretKey::from_bytes(&scalar) {
-                return OutputSecret { key, blinding };
-            }
-        }
+        OutputSecret { key: secret_key(&mut stream), blinding }
     }
 
     /// The deposit address with this tweak.
@@ -103,6 +98,18 @@ impl WalletSecret {
             tweak,
             tag: self.tag(&tweak),
             claim_key: self.output(module, &tweak, 0).public_key(),
+        }
+    }
+}
+
+/// The secret key that the next bytes of `stream` make.
+fn secret_key(stream: &mut blake3::OutputReader) -> schnorr::SecretKey {
+    let mut scalar = Zeroizing::new([0; 32]);
+    loop {
+        stream.fill(&mut *scalar);
+        // All but one in 2^128 are keys; the next bytes of the stream stand in for that one.
+        if let Ok(key) = schnorr::SecretKey::from_bytes(&scalar) {
+            return key;
         }
     }
 }

@@ -8,6 +8,7 @@ use std::{
 use proptest::{collection::vec, prelude::*};
 use rekindle_protocol::{
     api::{Attested, Status, TransactionStatus},
+    backup::Backup,
     bytes::FederationId,
     config::ConfigDocument,
     encoding::Canonical,
@@ -78,6 +79,7 @@ fn try_all(bytes: &[u8]) {
     one::<SharesAnswer>(bytes);
     one::<CreditRequest>(bytes);
     one::<Attested>(bytes);
+    one::<Option<Backup>>(bytes);
     one::<TransactionStatus>(bytes);
     one::<Status>(bytes);
     one::<InviteCode>(bytes);
