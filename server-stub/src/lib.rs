@@ -1,6 +1,7 @@
 //! One guardian of a federation: consensus, peer network, storage, modules and the session API.
 
 pub mod api;
+pub mod backups;
 pub mod consensus;
 pub mod cpu;
 pub mod db;

@@ -73,31 +73,27 @@ struct Bucket {
 }
 
 impl TokenBuckets {
-    /// Full buckets.
-    pub fn new(limits: &Limits) -> Self {
-        Self {
-            burst: limits.burst.into(),
-            per_second: f64::from(limits.requests_per_second).max(0.001),
-            buckets: Mutex::new(LruCache::new(ADDRESSES)),
-        }
+    /// Full buckets of `burst` tokens, to which `per_second` come back.
+    pub fn new(burst: f64, per_second: f64) -> Self {
+        Self { burst, per_second: per_second.max(0.001), buckets: Mutex::new(LruCache::new(ADDRESSES)) }
     }
 
-    /// Takes a token of `address`, or says how long it takes until there is one.
+    /// Takes so many tokens of `address`, or says how long it takes until they are there. Never more than a full bucket.
     ///
     /// # Errors
     /// That time.
-    pub fn take(&self, address: IpAddr, now: Instant) -> Result<(), Duration> {
-        let address = subscriber(address);
+    pub fn take(&self, address: IpAddr, tokens: f64, now: Instant) -> Result<(), Duration> {
+        let (address, tokens) = (subscriber(address), tokens.min(self.burst));
         let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         let bucket = buckets.get_or_insert_mut(address, || Bucket { tokens: self.burst, at: now });
         let earned = now.saturating_duration_since(bucket.at).as_secs_f64() * self.per_second;
         bucket.tokens = (bucket.tokens + earned).min(self.burst);
         bucket.at = now;
-        if bucket.tokens >= 1.0 {
-            bucket.tokens -= 1.0;
+        if bucket.tokens >= tokens {
+            bucket.tokens -= tokens;
             Ok(())
         } else {
-            Err(Duration::from_secs_f64((1.0 - bucket.tokens) / self.per_second))
+            Err(Duration::from_secs_f64((tokens - bucket.tokens) / self.per_second))
         }
     }
 
@@ -116,42 +112,52 @@ mod tests {
 
     #[test]
     fn a_bucket_empties_and_fills_again_for_each_address() {
-        let limits = Limits { burst: 3, requests_per_second: 2, ..Limits::default() };
-        let buckets = TokenBuckets::new(&limits);
+        let buckets = TokenBuckets::new(3.0, 2.0);
         let (one, other) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let start = Instant::now();
         for _ in 0..3 {
-            assert_eq!(buckets.take(one, start), Ok(()));
+            assert_eq!(buckets.take(one, 1.0, start), Ok(()));
         }
-        assert_eq!(buckets.take(one, start), Err(Duration::from_millis(500)));
-        assert_eq!(buckets.take(other, start), Ok(()));
+        assert_eq!(buckets.take(one, 1.0, start), Err(Duration::from_millis(500)));
+        assert_eq!(buckets.take(other, 1.0, start), Ok(()));
         let later = start + Duration::from_millis(500);
-        assert_eq!(buckets.take(one, later), Ok(()));
-        assert!(buckets.take(one, later).is_err());
+        assert_eq!(buckets.take(one, 1.0, later), Ok(()));
+        assert!(buckets.take(one, 1.0, later).is_err());
         let much_later = start + Duration::from_secs(3600);
-        assert!((0..3).all(|_| buckets.take(one, much_later).is_ok()));
-        assert!(buckets.take(one, much_later).is_err(), "never more than the burst");
+        assert!((0..3).all(|_| buckets.take(one, 1.0, much_later).is_ok()));
+        assert!(buckets.take(one, 1.0, much_later).is_err(), "never more than the burst");
+    }
+
+    #[test]
+    fn large_requests_take_many_tokens_and_never_more_than_there_can_be() {
+        let buckets = TokenBuckets::new(10.0, 1.0);
+        let (address, start) = (IpAddr::from([10, 0, 0, 1]), Instant::now());
+        assert_eq!(buckets.take(address, 4.0, start), Ok(()));
+        assert_eq!(buckets.take(address, 9.0, start), Err(Duration::from_secs(3)));
+        assert_eq!(buckets.take(address, 50.0, start), Err(Duration::from_secs(4)));
+        assert_eq!(buckets.take(address, 50.0, start + Duration::from_secs(4)), Ok(()));
+        assert!(buckets.take(address, 1.0, start + Duration::from_secs(4)).is_err());
     }
 
     #[test]
     fn what_is_given_back_can_be_taken_again() {
-        let buckets = TokenBuckets::new(&Limits { burst: 1, requests_per_second: 1, ..Limits::default() });
+        let buckets = TokenBuckets::new(1.0, 1.0);
         let (address, now) = (IpAddr::from([10, 0, 0, 1]), Instant::now());
-        buckets.take(address, now).unwrap();
+        buckets.take(address, 1.0, now).unwrap();
         buckets.give_back(address, 1.0 - UNCHANGING_COST);
-        let wait = buckets.take(address, now).unwrap_err();
+        let wait = buckets.take(address, 1.0, now).unwrap_err();
         assert!(wait < Duration::from_millis(30), "{wait:?}");
         buckets.give_back(address, 5.0);
-        assert!(buckets.take(address, now).is_ok());
-        assert!(buckets.take(address, now).is_err(), "never more than the burst");
+        assert!(buckets.take(address, 1.0, now).is_ok());
+        assert!(buckets.take(address, 1.0, now).is_err(), "never more than the burst");
     }
 
     #[test]
     fn neighbours_in_an_ipv6_network_share_a_bucket() {
-        let buckets = TokenBuckets::new(&Limits { burst: 1, ..Limits::default() });
+        let buckets = TokenBuckets::new(1.0, 1_000.0);
         let now = Instant::now();
-        assert!(buckets.take("2001:db8::1".parse().unwrap(), now).is_ok());
-        assert!(buckets.take("2001:db8::2".parse().unwrap(), now).is_err());
-        assert!(buckets.take("2001:db8:0:1::1".parse().unwrap(), now).is_ok());
+        assert!(buckets.take("2001:db8::1".parse().unwrap(), 1.0, now).is_ok());
+        assert!(buckets.take("2001:db8::2".parse().unwrap(), 1.0, now).is_err());
+        assert!(buckets.take("2001:db8:0:1::1".parse().unwrap(), 1.0, now).is_ok());
     }
 }

@@ -25,7 +25,13 @@ use prometheus_client::{
 use rekindle_protocol::api::Connection;
 
 use super::{Api, ApiError, status::connections};
-use crate::{cpu, db::DbError, ledger::Audit, node::NodeHandle};
+use crate::{
+    backups::{Backups, Usage},
+    cpu,
+    db::DbError,
+    ledger::Audit,
+    node::NodeHandle,
+};
 
 /// Upper bounds of what requests take, in seconds. Those that wait for history end up in the last.
 const BUCKETS: [f64; 7] = [0.001, 0.005, 0.025, 0.1, 0.5, 2.0, 10.0];
@@ -96,6 +102,7 @@ struct Snapshot {
     pending: usize,
     peers: Vec<(Option<u64>, Connection)>,
     audit: Audit,
+    backups: Usage,
     process: f64,
     engine: f64,
     signatures: f64,
@@ -113,6 +120,7 @@ impl Snapshot {
             pending: node.pending_count(),
             peers: progress.latest_contributions.into_iter().zip(connections).collect(),
             audit: Audit::read(&node.db().read()?).map_err(DbError::from)?,
+            backups: api.backups.as_ref().map(Backups::usage).transpose()?.unwrap_or_default(),
             process: cpu::process_seconds(),
             engine: cpu::ENGINE.seconds(),
             signatures: cpu::SIGNATURES.seconds(),
@@ -126,6 +134,8 @@ impl Collector for Snapshot {
             ("sessions", "Number of the open session", self.sessions),
             ("sessions_signed", "Sessions that are signed", self.signed),
             ("epoch", "The current epoch", self.epoch),
+            ("backups", "Wallets that keep a backup here", self.backups.backups),
+            ("backups_bytes", "What wallets' backups take", self.backups.bytes),
             ("pending_transactions", "Transactions that wait to be ordered", self.pending as u64),
         ] {
             gauge(&mut encoder, name, help, value)?;

@@ -31,7 +31,7 @@ pub fn for_browsers(router: Router) -> Router {
         [header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_LENGTH];
     let cors = CorsLayer::new()
         .allow_origin(Any)
-        .allow_methods([Method::GET, Method::POST])
+        .allow_methods([Method::GET, Method::POST, Method::PUT])
         .allow_headers([header::ACCEPT, header::CACHE_CONTROL, header::CONTENT_TYPE, header::IF_NONE_MATCH])
         .expose_headers(exposed)
         .max_age(PREFLIGHT_AGE)
@@ -73,7 +73,7 @@ async fn finish(mut response: Response) -> Response {
 /// Takes one of the client's tokens.
 pub async fn rate_limit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let ClientAddress(address) = request.extensions().get().copied().unwrap_or_default();
-    match api.buckets.take(address, Instant::now()) {
+    match api.buckets.take(address, 1.0, Instant::now()) {
         Ok(()) => {
             let response = next.run(request).await;
             if response.headers().get(header::CACHE_CONTROL).is_some_and(|value| value == IMMUTABLE) {
@@ -81,6 +81,6 @@ pub async fn rate_limit(State(api): State<Arc<Api>>, request: Request, next: Nex
             }
             response
         }
-        Err(wait) => ApiError::too_many_requests(wait.as_secs_f64().ceil().max(1.0) as u64).into_response(),
+        Err(wait) => ApiError::too_soon(wait).into_response(),
     }
 }

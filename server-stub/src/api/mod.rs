@@ -23,6 +23,7 @@ mod addresses;
 mod admin;
 mod announcements;
 mod answer;
+mod backups;
 mod budget;
 mod extract;
 mod limits;
@@ -57,7 +58,7 @@ use rekindle_protocol::{
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use crate::{ledger::ShareSigner, network::tcp::PeerStatus, node::NodeHandle};
+use crate::{backups::Backups, ledger::ShareSigner, network::tcp::PeerStatus, node::NodeHandle};
 use answer::Encoding;
 use budget::AnswerBudget;
 use extract::ChallengeText;
@@ -83,6 +84,10 @@ pub(crate) struct Api {
     peers: Option<watch::Receiver<Vec<PeerStatus>>>,
     admin: Option<AdminToken>,
     backup: Option<Backup>,
+    backups: Option<Backups>,
+    /// What wallets may still write, and how many of them are waiting for it.
+    backup_writes: TokenBuckets,
+    backup_places: Semaphore,
     mint: ModuleId,
     deposit: ModuleId,
     /// The keys of the issuers, by id.
@@ -109,10 +114,12 @@ pub struct Setup {
     pub admin: Option<AdminToken>,
     /// Makes a backup of the guardian's config and secrets.
     pub backup: Option<Backup>,
+    /// Where wallets' backups are kept; without it they are refused.
+    pub backups: Option<Backups>,
 }
 
 impl Setup {
-    /// The usual limits, announcements that are not kept, nothing for operators.
+    /// The usual limits, announcements that are not kept, no backups, nothing for operators.
     pub fn new(urls: Vec<UrlAnnouncement>) -> Self {
         Self {
             limits: Limits::default(),
@@ -120,13 +127,14 @@ impl Setup {
             peers: None,
             admin: None,
             backup: None,
+            backups: None,
         }
     }
 }
 
 impl Api {
     fn new(node: NodeHandle, setup: Setup) -> Result<Arc<Self>, ConfigError> {
-        let Setup { limits, announcements, peers, admin, backup } = setup;
+        let Setup { limits, announcements, peers, admin, backup, backups } = setup;
         let (deposit, deposit_config) = node.config().deposit()?;
         Ok(Arc::new(Self {
             mint: node.config().mint()?.0,
@@ -136,9 +144,12 @@ impl Api {
             peers,
             admin,
             backup,
+            backups,
+            backup_writes: TokenBuckets::new(backups::BURST, backups::PER_SECOND),
+            backup_places: Semaphore::new(backups::WRITES),
             metrics: Metrics::new(),
             signer: ShareSigner::new(node.keys().mint.clone()),
-            buckets: TokenBuckets::new(&limits),
+            buckets: TokenBuckets::new(limits.burst.into(), limits.requests_per_second.into()),
             long_polls: Semaphore::new(limits.long_polls),
             signing_requests: Semaphore::new(limits.signing_requests),
             signing_threads: Semaphore::new(limits.signing_threads),

@@ -1,5 +1,7 @@
 //! Errors as RFC 9457 describes them.
 
+use std::time::Duration;
+
 use axum::{
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -72,6 +74,11 @@ impl ApiError {
             retry_after: Some(seconds),
             ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_requests", detail)
         }
+    }
+
+    /// 429: come back after this time.
+    pub fn too_soon(wait: Duration) -> Self {
+        Self::too_many_requests(wait.as_secs_f64().ceil().max(1.0) as u64)
     }
 
     /// 503: come back after a second.

@@ -9,12 +9,13 @@ use axum::{
     routing::{MethodRouter, get, post},
 };
 use rekindle_protocol::{
-    api::paths, config::ConfigError, session::MAX_SESSION_BYTES, transaction::MAX_TRANSACTION_BYTES,
+    api::paths, backup::MAX_SEALED_BYTES, config::ConfigError, session::MAX_SESSION_BYTES,
+    transaction::MAX_TRANSACTION_BYTES,
 };
 
 use super::{
-    Api, Setup, admin, announcements, budget, metrics, middleware, page, ranges, sessions, shares, status,
-    transactions, withdrawals,
+    Api, Setup, admin, announcements, backups, budget, metrics, middleware, page, ranges, sessions, shares,
+    status, transactions, withdrawals,
 };
 use crate::node::NodeHandle;
 
@@ -27,6 +28,9 @@ const MAX_CREDIT_BYTES: usize = 4 << 10;
 
 /// A URL and a signature, as JSON.
 const MAX_ANNOUNCEMENT_BYTES: usize = 4 << 10;
+
+/// JSON writes a byte as two digits.
+const MAX_BACKUP_BYTES: usize = 2 * MAX_SEALED_BYTES + (4 << 10);
 
 /// A number.
 const MAX_UPGRADE_BYTES: usize = 1 << 10;
@@ -45,6 +49,7 @@ pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         (paths::MINT_SIGNATURES, post(shares::for_out_points).layer(limit(MAX_SHARES_REQUEST_BYTES))),
         (paths::TRANSACTIONS, post(transactions::submit).layer(limit(MAX_JSON_TRANSACTION_BYTES))),
         ("/v1/transactions/{txid}", get(transactions::status)),
+        ("/v1/backups/{key}", get(backups::read).put(backups::write).layer(limit(MAX_BACKUP_BYTES))),
         (paths::ISSUER_CREDITS, post(transactions::credit).layer(limit(MAX_CREDIT_BYTES))),
         (paths::ISSUER_WITHDRAWALS, get(withdrawals::withdrawals)),
         (paths::ANNOUNCEMENTS, post(announcements::announce).layer(limit(MAX_ANNOUNCEMENT_BYTES))),

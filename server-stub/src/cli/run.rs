@@ -23,6 +23,9 @@ pub struct Run {
     /// How old a session with items gets before this guardian votes to close it, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 500)]
     session_ms: u64,
+    /// How much wallets' backups may take, in MiB; 0 refuses them.
+    #[arg(long, value_name = "MIB", default_value_t = 1_024)]
+    backup_mib: u64,
     /// A file with the operator's token, at least 22 characters; without it nobody may ask for what is the operator's.
     #[arg(long, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
@@ -53,6 +56,7 @@ impl Run {
                 ..Settings::default()
             },
             limits: api::Limits::default(),
+            backup_bytes: self.backup_mib.saturating_mul(1 << 20),
             server: api::Server { tls, proxies: self.trusted_proxy, ..api::Server::default() },
             admin,
         };

@@ -80,17 +80,7 @@ impl Db {
     /// # Errors
     /// [`DbError`]; a database of another guardian or a newer schema is left untouched.
     pub fn open(path: &Path, federation: &FederationId, id: u16) -> Result<Self, DbError> {
-        if !path.exists() {
-            // A file that was not written to its end is no database: it gets its name when it is one.
-            let unfinished = path.with_extension("new");
-            std::fs::File::create(&unfinished)?;
-            drop(Self::prepare(Database::create(&unfinished)?, federation, id)?);
-            std::fs::rename(&unfinished, path)?;
-            if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-                std::fs::File::open(folder)?.sync_all()?;
-            }
-        }
-        Self::prepare(Database::open(path)?, federation, id)
+        open_file(path, |database| Self::prepare(database, federation, id))
     }
 
     /// Makes sure that a database is this guardian's and has all tables.
@@ -128,6 +118,27 @@ impl Db {
     pub fn write(&self) -> Result<WriteTransaction, DbError> {
         Ok(self.0.begin_write()?)
     }
+}
+
+/// Opens the database at `path`, creating it where there is none. `prepare` makes sure that it has all it needs.
+///
+/// # Errors
+/// [`DbError`], also what `prepare` fails with.
+pub(crate) fn open_file<T>(
+    path: &Path,
+    prepare: impl Fn(Database) -> Result<T, DbError>,
+) -> Result<T, DbError> {
+    if !path.exists() {
+        // A file that was not written to its end is no database: it gets its name when it is one.
+        let unfinished = path.with_extension("new");
+        std::fs::File::create(&unfinished)?;
+        drop(prepare(Database::create(&unfinished)?)?);
+        std::fs::rename(&unfinished, path)?;
+        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            std::fs::File::open(folder)?.sync_all()?;
+        }
+    }
+    prepare(Database::open(path)?)
 }
 
 /// Whose database it is, as [`META`] has it.

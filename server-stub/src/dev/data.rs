@@ -143,6 +143,11 @@ impl DataDir {
         self.guardian(id).join("guardian.redb")
     }
 
+    /// A guardian's database of wallets' backups.
+    pub fn backups(&self, id: u16) -> PathBuf {
+        self.guardian(id).join("backups.redb")
+    }
+
     /// The file that describes the running federation to tools: `{"invite", "guardians": [URL], "faucet": URL}`.
     pub fn dev_json(&self) -> PathBuf {
         self.root.join("dev.json")

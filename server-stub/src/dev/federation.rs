@@ -23,12 +23,16 @@ use tracing::info;
 use super::{Command, DEFAULT_PORT, DataDir, DevError, DevOptions};
 use crate::{
     api,
+    backups::Backups,
     faucet::{self, Faucet},
     guardian::ServedNode,
     ledger::Ledger,
     network::{Hub, OutboxLimits},
     node::{self, NodeHandle, NodeSetup, Settings},
 };
+
+/// What wallets' backups may take at each guardian, in bytes.
+const BACKUP_BYTES: u64 = 64 << 20;
 
 /// The handles of the guardians that run at the moment.
 type Handles = Arc<Mutex<BTreeMap<u16, NodeHandle>>>;
@@ -162,8 +166,11 @@ impl DevFederation {
         // Replaying a long log takes a moment.
         let started = tokio::task::spawn_blocking(move || node::start(setup, &path, end)).await;
         let node = started.map_err(std::io::Error::other)?.map_err(failed)?;
-        let router = api::router(node.handle().clone(), api::Setup::new(self.urls.clone()))
-            .map_err(|error| DevError::Config(error.to_string()))?;
+        let backups = Backups::open(&self.data.backups(id), BACKUP_BYTES);
+        let backups = Some(backups.map_err(|error| failed(error.into()))?);
+        let setup = api::Setup { backups, ..api::Setup::new(self.urls.clone()) };
+        let router =
+            api::router(node.handle().clone(), setup).map_err(|error| DevError::Config(error.to_string()))?;
         lock(&self.handles).insert(id, node.handle().clone());
         self.guardians.insert(id, ServedNode::start(node, api::Server::default(), listener, router));
         info!(guardian = id, "started");

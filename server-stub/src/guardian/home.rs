@@ -7,6 +7,7 @@
 //! urls.json        where wallets reach them: signed announcements
 //! config.bin       the encoded client config; written last, so that its presence means that setup is complete
 //! guardian.redb    the database
+//! backups.redb     wallets' backups
 //! ```
 
 use std::{
@@ -79,6 +80,11 @@ impl Home {
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.0.join("guardian.redb")
+    }
+
+    /// The database of wallets' backups.
+    pub fn backups(&self) -> PathBuf {
+        self.0.join("backups.redb")
     }
 
     /// Makes a data directory for a guardian that belongs to no federation yet.

@@ -20,6 +20,7 @@ use tracing::info;
 use super::{GuardianError, Home, HomeError, Membership, ServedNode, agreement::agreement};
 use crate::{
     api,
+    backups::Backups,
     consensus::GuardianId,
     ledger::Ledger,
     network::{
@@ -40,6 +41,8 @@ pub struct RunOptions {
     pub settings: Settings,
     /// Limits of the API.
     pub limits: api::Limits,
+    /// Bytes that wallets' backups may take; with 0 they are refused.
+    pub backup_bytes: u64,
     /// How the API is served.
     pub server: api::Server,
     /// What its operator proves itself with, if anything.
@@ -112,6 +115,10 @@ impl RunningGuardian {
         let peers = network.peers();
         let names = config.guardians.iter().map(|guardian| guardian.name.clone()).collect();
         let setup = NodeSetup { id: own, config, keys, settings: options.settings, machine };
+        let backups = match options.backup_bytes {
+            0 => None,
+            quota => Some(Backups::open(&home.backups(), quota).map_err(NodeError::from)?),
+        };
         let database = home.database();
         // Replaying a long log takes a moment.
         let started = tokio::task::spawn_blocking(move || node::start(setup, &database, network)).await;
@@ -128,6 +135,7 @@ impl RunningGuardian {
             peers: Some(peers.clone()),
             admin: options.admin,
             backup: Some(backup),
+            backups,
         };
         let router = api::router(node.handle().clone(), api)?;
         let node = ServedNode::start(node, options.server, for_wallets, router);

@@ -34,6 +34,7 @@ fn options(home: &Home) -> RunOptions {
         password: password(),
         settings: Settings { session_time: Duration::from_millis(50), ..Settings::default() },
         limits: api::Limits::default(),
+        backup_bytes: 1 << 20,
         server: api::Server::default(),
         admin: None,
     }

@@ -14,7 +14,7 @@ fn any_path() -> impl Strategy<Value = String> {
     let known: Vec<String> = endpoints().into_iter().map(|(path, _)| path.into()).collect();
     let piece = "[a-z0-9%/{}._~!$&'()*+,;=:@-]{0,12}";
     (prop::sample::select(known), piece).prop_flat_map(|(path, piece)| {
-        let filled = path.replace("{index}", &piece).replace("{txid}", &piece);
+        let filled = path.replace("{index}", &piece).replace("{txid}", &piece).replace("{key}", &piece);
         prop_oneof![Just(filled.clone()), Just(format!("{filled}/{piece}")), Just(format!("/{piece}"))]
     })
 }

@@ -1,5 +1,6 @@
 //! Every endpoint in both encodings, and what hostile requests get, without sockets.
 
+mod backups;
 mod caching;
 mod endpoints;
 mod faucet;

@@ -50,6 +50,7 @@ fn every_problem_code_is_described() {
         "too_many_out_points",
         "invalid_amount",
         "no_guardian",
+        "backups_full",
     ] {
         assert!(DESCRIPTION.contains(&format!("`{code}`")), "{code}");
     }
