@@ -93,6 +93,11 @@ impl FederationApi {
         Ok(note_fault(&self.guardians, &*self.runtime, guardian, fault)?)
     }
 
+    /// When the first guardian may be asked, in milliseconds since 1970; in the past if one may be asked now.
+    pub fn ready_at(&self) -> u64 {
+        self.guardians.borrow().first_ready_at()
+    }
+
     async fn attested<T: Canonical>(
         &self,
         guardian: GuardianId,

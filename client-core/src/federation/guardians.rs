@@ -134,6 +134,11 @@ impl Guardians {
         self.get(guardian).filter(|health| health.reachable).map(|health| health.rests_until)
     }
 
+    /// When the first of them may be asked, in milliseconds since 1970; 0 if no address is known.
+    pub fn first_ready_at(&self) -> u64 {
+        self.list.iter().filter(|health| health.reachable).map(|health| health.rests_until).min().unwrap_or(0)
+    }
+
     /// How long an answer of so many bytes is expected to take, in milliseconds; at least one.
     pub fn expected_ms(&self, guardian: GuardianId, bytes: usize) -> u64 {
         let Some(health) = self.get(guardian) else { return u64::MAX };

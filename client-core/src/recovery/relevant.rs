@@ -11,8 +11,9 @@ use rekindle_protocol::{
 
 use super::{IndexScan, ReadAhead, VerifiedHistory};
 use crate::{
+    backoff::Backoff,
     context::WalletContext,
-    federation::{FederationApi, FederationError},
+    federation::{FederationApi, FederationError, random_u64},
     platform::Runtime,
     stream::{Form, Part},
 };
@@ -36,8 +37,11 @@ pub struct Portion {
 pub struct RelevantHistory {
     context: Rc<WalletContext>,
     api: Rc<FederationApi>,
+    runtime: Rc<dyn Runtime>,
     history: VerifiedHistory,
     scan: IndexScan,
+    /// The next session's number in the portion before, or where reading began.
+    next: u64,
     /// The time of the last session of the portion before, milliseconds since 1970.
     time: u64,
 }
@@ -55,9 +59,16 @@ impl RelevantHistory {
         portion_bytes: u64,
     ) -> Self {
         let context = scan.context().clone();
-        let history =
-            VerifiedHistory::new(context.clone(), api.clone(), runtime, form, from, end, portion_bytes);
-        Self { context, api, history, scan, time: from.time }
+        let history = VerifiedHistory::new(
+            context.clone(),
+            api.clone(),
+            runtime.clone(),
+            form,
+            from,
+            end,
+            portion_bytes,
+        );
+        Self { context, api, runtime, history, scan, next: from.next, time: from.time }
     }
 
     /// The next portion; `None` at the end. `tell` hears several times a second how far reading is.
@@ -65,7 +76,7 @@ impl RelevantHistory {
     /// Waits for as long as no guardian can serve. Dropping it loses what it has read since the last portion.
     ///
     /// # Errors
-    /// [`FederationError`] if nobody gives a session that concerns the wallet, or the signature at the end.
+    /// [`FederationError`] if the end lies within a run of empty sessions and nobody gives its signature.
     pub async fn next_portion(
         &mut self,
         tell: &mut dyn FnMut(ReadAhead),
@@ -80,25 +91,55 @@ impl RelevantHistory {
                 Part::Entries(_) => {}
             }
         }
-        sessions.extend(self.fetch(wanted, &read.header).await?);
-        self.time = read.header.time;
+        let read_ahead = ReadAhead {
+            sessions: position.next.saturating_sub(self.next),
+            bytes: read.bytes,
+            ..ReadAhead::default()
+        };
+        let mut wait = |next_attempt| tell(ReadAhead { next_attempt, ..read_ahead.clone() });
+        sessions.extend(self.fetch(&wanted, &read.header, &mut wait).await?);
+        (self.next, self.time) = (position.next, read.header.time);
         Ok(Some(Portion { sessions, position, bytes: read.bytes, verifications: read.verifications }))
     }
 
+    /// Fetches the wanted sessions, given by number and items root. `wait` hears each time that nobody
+    /// serves when the next attempt is made, milliseconds since 1970, and `None` when somebody serves again.
     async fn fetch(
         &self,
-        wanted: Vec<(u64, Hash)>,
+        wanted: &[(u64, Hash)],
         end: &SessionHeader,
+        wait: &mut dyn FnMut(Option<u64>),
     ) -> Result<Vec<HashedSession>, FederationError> {
         let mut sessions = Vec::with_capacity(wanted.len());
-        for wanted in wanted.chunks(FETCHES) {
-            let fetches = wanted.iter().map(|(index, items)| self.api.session_of_items(*index, items));
+        let mut backoff = Backoff::default();
+        while sessions.len() < wanted.len() {
+            // After a failure one question is enough to find out that somebody serves again.
+            let at_once = if backoff.failures() > 0 { 1 } else { FETCHES };
+            let next = wanted.iter().skip(sessions.len()).take(at_once);
+            let fetches = next.map(|(index, items)| self.api.session_of_items(*index, items));
             for session in join_all(fetches).await {
-                let mut session = session?;
-                // The index vouches for the items, and signed headers around them for the order of time. Nobody vouches
-                // for the rest of this header: its time must at least lie between theirs.
-                session.header.time = session.header.time.min(end.time).max(self.time);
-                sessions.push(session);
+                match session {
+                    Ok(mut session) => {
+                        // The index vouches for the items, and signed headers around them for the order of time. Nobody
+                        // vouches for the rest of this header: its time must at least lie between theirs.
+                        session.header.time = session.header.time.min(end.time).max(self.time);
+                        sessions.push(session);
+                        if backoff.failures() > 0 {
+                            backoff.succeed();
+                            wait(None);
+                        }
+                    }
+                    Err(FederationError::NoAnswer(_) | FederationError::NoAgreement(_)) => {
+                        // What was read and verified is not given up because everybody is busy.
+                        let now = self.runtime.now();
+                        let pause = now.saturating_add(backoff.fail(None, random_u64(&*self.runtime)?));
+                        let attempt = pause.max(self.api.ready_at());
+                        wait(Some(attempt));
+                        self.runtime.sleep(attempt - now).await;
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(sessions)

@@ -139,13 +139,13 @@ impl Wallet {
                 let reading = self.read_history(&context, record);
                 let paused = self.until_paused();
                 pin_mut!(reading, paused);
-                match select(reading, paused).await {
+                let outcome = match select(reading, paused).await {
                     Either::Left((result, _)) => result.map(|()| Next::Continue),
-                    Either::Right(_) => {
-                        self.0.running.borrow_mut().read_ahead = ReadAhead::default();
-                        Ok(Next::Continue)
-                    }
-                }
+                    Either::Right(_) => Ok(Next::Continue),
+                };
+                // What was read since the last snapshot is gone.
+                self.0.running.borrow_mut().read_ahead = ReadAhead::default();
+                outcome
             }
             Phase::Finalizing => {
                 self.complete_notes(None).await?;
