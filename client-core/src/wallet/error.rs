@@ -178,8 +178,8 @@ fn federation_code(error: &FederationError) -> &'static str {
     match error {
         FederationError::NoAnswer(_) if error.code() == "config_mismatch" => "config_mismatch",
         FederationError::NoAnswer(faults) if none_usable(faults) => "response_invalid",
-        FederationError::NoAgreement(faults) if faults.is_empty() => "guardians_disagree",
-        FederationError::NoAnswer(_) | FederationError::NoAgreement(_) => "guardians_unreachable",
+        FederationError::NoAgreement(faults) if faults.is_empty() => "federation_undecided",
+        FederationError::NoAnswer(_) | FederationError::NoAgreement(_) => "federation_unreachable",
         FederationError::TooMuch { .. } | FederationError::Random(_) => "internal",
     }
 }

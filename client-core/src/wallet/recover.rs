@@ -52,7 +52,7 @@ impl Wallet {
             (_, Some((fault, _))) => (RecoveryState::Waiting, Some(fault)),
             (Phase::Running, None) if running.read_ahead.next_attempt.is_some() => {
                 let message = "no guardian serves the next sessions just now".to_owned();
-                let fault = RecoveryFault { code: "guardians_unreachable", message, retryable: true };
+                let fault = RecoveryFault { code: "federation_unreachable", message, retryable: true };
                 (RecoveryState::Waiting, Some(fault))
             }
             (Phase::Running, None) => (RecoveryState::Running, None),

@@ -193,7 +193,7 @@ async fn what_a_crash_interrupted_goes_on() {
     for guardian in 0..4 {
         world.guardians.set(guardian, Behaviour::Down);
     }
-    assert_eq!(bob.redeem(&sent.token).await.unwrap_err().code(), "guardians_unreachable");
+    assert_eq!(bob.redeem(&sent.token).await.unwrap_err().code(), "federation_unreachable");
     assert_eq!(bob.balance(), Balance { spendable: 0, pending: 77, outstanding: 0 });
     drop(bob);
     for guardian in 0..4 {
