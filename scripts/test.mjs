@@ -9,6 +9,7 @@ import { at } from './lib/paths.mjs';
 import { run } from './lib/run.mjs';
 import { checkSizes } from './lib/sizes.mjs';
 import { runSteps } from './lib/steps.mjs';
+import { checkTarball } from './lib/tarball.mjs';
 import { runWasmTests } from './lib/wasm-tests.mjs';
 
 const BROWSER_TESTS = 'tests/browser';
@@ -54,6 +55,7 @@ const PARTS = {
   browser: [
     { name: BUILD, needs: [TOOLS], run: build },
     { name: 'Size of the download', needs: [TOOLS, BUILD], run: async () => checkSizes() },
+    { name: 'Contents of the npm package', needs: [TOOLS, BUILD], run: checkTarball },
     { name: 'End to end in Chromium', needs: [TOOLS, BUILD], run: browserTests },
   ],
 };

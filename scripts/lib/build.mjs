@@ -1,15 +1,12 @@
 // The parts that can be built, each in one function, so that `npm start`, `npm test`, `npm run build`
 // and `npm run bench` make exactly the same things.
 
-import { readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { heading } from './log.mjs';
 import { ensureNpm } from './npm.mjs';
-import { at } from './paths.mjs';
 import { run } from './run.mjs';
 import { printSizes } from './sizes.mjs';
 import { ensureRust } from './toolchain.mjs';
-import { buildWasm, wasmOut } from './wasm.mjs';
+import { buildWasm } from './wasm.mjs';
 import { ensureWasmTools } from './wasm-tools.mjs';
 
 /** Everything that a build needs; quick when it is all there. */
@@ -25,24 +22,18 @@ export async function buildGuardian() {
   await run('cargo', ['build', '--release', '-p', 'rekindle-guardian', '--bins'], { label: 'compiling the guardian' });
 }
 
-/** The compiler leaves behind what it wrote for sources that are gone. */
-function removeStaleScripts() {
-  const dist = at('client-wasm', 'npm', 'dist');
-  for (const entry of readdirSync(dist)) {
-    if (join(dist, entry) !== wasmOut) rmSync(join(dist, entry), { recursive: true });
-  }
-}
-
-/** The npm package's TypeScript alone: enough for whoever only imports it or needs its types. */
+/**
+ * The npm package's scripts and types, with the wasm module if that is built: enough for whoever only imports
+ * it or needs its types.
+ */
 export async function compilePackage() {
-  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'compiling TypeScript' });
+  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'building the npm package' });
 }
 
-/** The npm package: wasm module, then TypeScript; prints its size. */
+/** The npm package, whole; prints its size. */
 export async function buildPackage() {
   heading('npm package');
   await buildWasm();
-  removeStaleScripts();
   await compilePackage();
   printSizes();
 }

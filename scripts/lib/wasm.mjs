@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { at, targetDir, toolsBin, toolsDir } from './paths.mjs';
 import { npmBin } from './npm.mjs';
 import { run } from './run.mjs';
+import { shortenNames } from './short-names.mjs';
 import { hashFiles, stamped, writeStamp } from './stamp.mjs';
 
 const CRATE = 'rekindle-wasm';
@@ -34,17 +35,17 @@ export const wasmEnv = { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: RUSTFLAG
 /** The Cargo profile of everything that runs in a browser. */
 export const wasmProfile = 'wasm-release';
 
-/** Where the glue code and the module go. */
-export const wasmOut = at('client-wasm', 'npm', 'dist', 'wasm');
+/** Where the glue code and the module go; the package's own build takes them from there. */
+const wasmOut = at('client-wasm', 'npm', 'pkg', 'wasm');
 
 /** The optimised module. */
-export const wasmFile = join(wasmOut, `${NAME}_bg.wasm`);
+const wasmFile = join(wasmOut, `${NAME}_bg.wasm`);
 
 /** Compiles the wasm module and writes it with its glue code; skips what has not changed. */
 export async function buildWasm() {
   await run('cargo', ['build', '-p', CRATE, '--lib', '--target', TARGET, '--profile', wasmProfile], { label: 'compiling the wasm module', env: wasmEnv });
   const compiled = join(targetDir, TARGET, wasmProfile, `${NAME}.wasm`);
-  const hash = hashFiles([compiled, at('tools', 'Cargo.lock'), at('node_modules', 'binaryen', 'package.json'), at('scripts', 'lib', 'wasm.mjs')]);
+  const hash = hashFiles([compiled, at('tools', 'Cargo.lock'), at('node_modules', 'binaryen', 'package.json'), at('scripts', 'lib', 'wasm.mjs'), at('scripts', 'lib', 'short-names.mjs')]);
   const stamp = join(wasmOut, '.stamp');
   if (stamped(stamp, hash) && existsSync(wasmFile)) return;
 
@@ -56,6 +57,7 @@ export async function buildWasm() {
     const small = join(scratch, 'optimised.wasm');
     await run(join(npmBin, 'wasm-opt'), [bound, '-o', small, ...OPTIMISE], { label: 'wasm-opt' });
     renameSync(small, bound);
+    await shortenNames(bound, join(scratch, `${NAME}.js`));
     // Replace all at once: a half-written pair of glue and module would not load.
     rmSync(wasmOut, { recursive: true, force: true });
     mkdirSync(wasmOut, { recursive: true });

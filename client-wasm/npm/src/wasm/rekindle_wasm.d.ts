@@ -1,5 +1,5 @@
 /**
- * The wasm-bindgen output, which the build puts into `dist/wasm`. Declared by hand so that the
+ * The wasm-bindgen output, which the build makes. Declared by hand so that the
  * TypeScript sources check without a Rust build; `client-wasm/src/api` is its other half.
  */
 

@@ -1,0 +1,47 @@
+// Short names between the wasm module and its glue code.
+//
+// wasm-bindgen names every import after what it calls, with a hash. Nobody reads these names, they hardly
+// compress, and they are there twice: a fifth of the glue code goes with them.
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Failure } from './failure.mjs';
+import { npmBin } from './npm.mjs';
+import { capture } from './run.mjs';
+
+const PASS = '--minify-imports-and-exports-and-modules';
+
+/** An import in the glue code: its name at the start of a line, its function up to the next one. */
+const IMPORT = /^ {8}(\w+): (function[^]*?^(?: {8}\}|.*arguments\);? ?\}),\n)/gm;
+
+/** Renames what `module` and `glue` share, in both files, and drops what the module no longer asks for. */
+export async function shortenNames(module, glue) {
+  const { code, stdout, stderr } = await capture(join(npmBin, 'wasm-opt'), [module, '-o', module, PASS]);
+  if (code !== 0) throw new Failure(`wasm-opt could not shorten names: ${stderr}`);
+  const { imports, exports } = JSON.parse(stdout);
+  const text = renameImports(readFileSync(glue, 'utf8'), imports);
+  writeFileSync(glue, renameExports(text, exports));
+}
+
+function renameImports(text, imports) {
+  const short = new Map(imports.map(([, name, to]) => [name, to]));
+  const seen = new Set();
+  const renamed = text.replace(IMPORT, (_, name, value) => {
+    if (!short.has(name)) return '';
+    seen.add(name);
+    return `        ${short.get(name)}: ${value}`;
+  });
+  const missing = [...short.keys()].filter((name) => !seen.has(name));
+  if (missing.length > 0) throw new Failure(`the glue code has no ${missing.join(', ')}`);
+  const [from] = imports[0];
+  // The pass gives all imports one module of this name.
+  return renamed.replace(JSON.stringify(from), '"a"');
+}
+
+function renameExports(text, exports) {
+  const short = new Map(exports);
+  return text.replace(/\bwasm\.(\w+)/g, (_, name) => {
+    if (!short.has(name)) throw new Failure(`the wasm module does not export ${name}`);
+    return `wasm.${short.get(name)}`;
+  });
+}
