@@ -1,5 +1,7 @@
 //! What every part of a wallet knows of its federation and of itself.
 
+use std::cell::Cell;
+
 use rekindle_protocol::{
     bls::PublicKey,
     bytes::FederationId,
@@ -9,7 +11,7 @@ use rekindle_protocol::{
     transaction::ModuleId,
 };
 
-/// A federation's checked config and the wallet's secrets within it. Shared, never changed.
+/// A federation's checked config and the wallet's secrets within it. Shared, and never changed but for one wish.
 pub struct WalletContext {
     /// The hash of the config.
     pub federation: FederationId,
@@ -27,6 +29,8 @@ pub struct WalletContext {
     pub deposit: DepositConfig,
     /// The wallet's secrets in this federation.
     pub secret: WalletSecret,
+    /// Whether what was read is to be saved as soon as a signature vouches for it. The next portion of history fulfils it.
+    pub save_soon: Cell<bool>,
 }
 
 impl WalletContext {
@@ -47,6 +51,7 @@ impl WalletContext {
             deposit,
             config,
             secret,
+            save_soon: Cell::new(false),
         })
     }
 }

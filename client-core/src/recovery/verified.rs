@@ -126,7 +126,8 @@ impl VerifiedHistory {
             }
             let at_end = self.read.next >= self.end;
             let elapsed = self.runtime.now().saturating_sub(self.portion_began);
-            let full = self.bytes >= self.portion_bytes || elapsed >= PORTION_MS || at_end;
+            let due = elapsed >= PORTION_MS || self.context.save_soon.get();
+            let full = self.bytes >= self.portion_bytes || due || at_end;
             let signed = self.waiting.last().is_some_and(|(part, _)| part.signed().is_some());
             if full
                 && (signed || at_end)
@@ -164,7 +165,9 @@ impl VerifiedHistory {
             self.told_at = self.runtime.now();
             tell(self.read_ahead());
             // What was read need not wait for guardians who may be gone for long.
-            if !self.waiting.is_empty() && self.told_at.saturating_sub(self.portion_began) >= PORTION_MS {
+            let due =
+                self.told_at.saturating_sub(self.portion_began) >= PORTION_MS || self.context.save_soon.get();
+            if due && !self.waiting.is_empty() {
                 return Err(Late);
             }
         }
@@ -250,6 +253,7 @@ impl VerifiedHistory {
 
     fn leave(&mut self, header: SessionHeader) -> VerifiedPortion {
         self.verified = self.read;
+        self.context.save_soon.set(false);
         self.portion_began = self.runtime.now();
         let parts = std::mem::take(&mut self.waiting).into_iter().map(|(part, _)| part).collect();
         VerifiedPortion {

@@ -104,6 +104,14 @@ impl Wallet {
         self.set_paused(false).await
     }
 
+    /// Has a running recovery save what it has read as soon as a signature vouches for it, rather than within a second:
+    /// for a page that may be gone by then.
+    pub fn save_soon(&self) {
+        if let Some(context) = self.context() {
+            context.save_soon.set(true);
+        }
+    }
+
     async fn set_paused(&self, paused: bool) -> Result<(), WalletError> {
         let record =
             self.record().filter(|record| !record.is_done()).ok_or(WalletError::RecoveryNotRunning)?;

@@ -133,10 +133,32 @@ async fn nobody_dates_a_fetched_session_beyond_the_signed_ones_around_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_read_is_saved_though_nothing_more_comes() {
+    let (world, restored) = stuck_in_the_middle().await;
+    let saved = until(&world, || restored.recovery().is_some_and(|progress| progress.snapshots > 0));
+    with_background(&restored, saved).await;
+    let progress = restored.recovery().unwrap();
+    assert!(progress.sessions_done > 0 && progress.state != RecoveryState::Done, "{progress:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_read_is_saved_at_once_for_a_page_that_is_hidden() {
+    let (world, restored) = stuck_in_the_middle().await;
+    let read = until(&world, || restored.recovery().is_some_and(|progress| progress.sessions_done > 0));
+    let saved = async {
+        read.await;
+        assert_eq!(restored.recovery().unwrap().snapshots, 0);
+        restored.save_soon();
+        world.runtime.sleep(400).await;
+    };
+    with_background(&restored, saved).await;
+    assert_eq!(restored.recovery().unwrap().snapshots, 1);
+}
+
+/// A recovery whose guardians give half of history and keep it waiting for the rest.
+async fn stuck_in_the_middle() -> (World, Wallet) {
     let world = World::new();
     let alice = world.funded(1_000).await;
     world.guardians.with(|federation| (0..200).for_each(|_| drop(federation.close(vec![]).clone())));
-    // Nobody gives the end of history.
     let stuck = Meddler::new(Rc::new(world.guardians.clone()), |request| {
         let (_, range) = request.url.split_once("/v1/recovery?from=")?;
         let from: u64 = range.split('&').next()?.parse().ok()?;
@@ -145,12 +167,11 @@ async fn what_was_read_is_saved_though_nothing_more_comes() {
     });
     let platform = Platform { transport: stuck, ..world.platform() };
     let restored = Wallet::recover(platform, &alice.seed_words(), &world.invite).await.unwrap();
-    let saved = async {
-        while restored.recovery().is_none_or(|progress| progress.snapshots == 0) {
-            world.runtime.sleep(100).await;
-        }
-    };
-    with_background(&restored, saved).await;
-    let progress = restored.recovery().unwrap();
-    assert!(progress.sessions_done > 0 && progress.state != RecoveryState::Done, "{progress:?}");
+    (world, restored)
+}
+
+async fn until(world: &World, condition: impl Fn() -> bool) {
+    while !condition() {
+        world.runtime.sleep(50).await;
+    }
 }
