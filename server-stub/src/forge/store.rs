@@ -14,7 +14,7 @@ use super::{ForgeError, chain::ForgedSession};
 use crate::{
     db::{self, Db, DbError},
     ledger::Ledger,
-    node,
+    node::{self, StateMachine},
 };
 
 /// A guardian's database under construction.
@@ -32,10 +32,11 @@ impl Store {
         }
         let db = Db::open(path, &config.federation_id(), 0)?;
         let txn = db.write()?;
-        Ledger::create_tables(&txn).map_err(DbError::from)?;
+        let ledger = Ledger::new(config)?;
+        ledger.create_tables(&txn).map_err(DbError::from)?;
         txn.commit().map_err(DbError::from)?;
         let guardians = u16::try_from(config.guardian_count()).unwrap_or(u16::MAX);
-        Ok(Self { db, ledger: Ledger::new(config)?, guardians })
+        Ok(Self { db, ledger, guardians })
     }
 
     /// Stores sessions and the effects of those of their transactions that are valid in every part.

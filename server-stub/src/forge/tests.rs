@@ -23,7 +23,7 @@ use crate::{
     dealer::{Deal, Dealt},
     ledger::{Audit, Ledger, ShareSigner, issued_at},
     network::{Hub, OutboxLimits},
-    node::{self, NodeSetup, Settings},
+    node::{self, NodeSetup, Settings, StateMachine},
 };
 
 const OPTIONS: Options =

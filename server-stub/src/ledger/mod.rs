@@ -2,7 +2,7 @@
 //!
 //! # How it works
 //!
-//! [`Ledger::apply`] judges one transaction against the tables and, only if nothing is wrong with it, writes
+//! [`StateMachine::apply`] judges one transaction against the tables and, only if nothing is wrong with it, writes
 //! what it changes. All reads come before the first write, so a rejected transaction leaves no trace even
 //! though the caller's database transaction goes on. What the envelope promises to all modules is checked in
 //! `envelope`: sizes, one signature for each input, nothing spent twice, inputs equal to outputs plus the fee.
@@ -14,7 +14,7 @@
 //! A verdict depends on the transaction, the config and the tables, never on time, order of arrival or memory,
 //! so all guardians accept the same. Curve arithmetic is the expensive part (a note costs two pairings, about
 //! a millisecond) and the only part that is remembered: the ids of transactions whose signatures and points are known
-//! to be good. An id covers every byte of a transaction, so the memory only saves work. [`Ledger::check`]
+//! to be good. An id covers every byte of a transaction, so the memory only saves work. [`StateMachine::check`]
 //! judges without writing, at submission and before a batch is applied, and fills that memory outside the
 //! database's only write transaction.
 //!
@@ -52,7 +52,7 @@ use rekindle_protocol::{
     transaction::Transaction,
 };
 
-use crate::db::TableGroup;
+use crate::{db::TableGroup, node::StateMachine};
 
 pub use audit::Audit;
 pub use shares::{Issued, ShareSigner, issued_at, issued_by};
@@ -121,59 +121,6 @@ impl Ledger {
         })
     }
 
-    /// Creates the ledger's tables where they are missing; do it once before anything else.
-    ///
-    /// # Errors
-    /// If the database fails.
-    pub fn create_tables(txn: &WriteTransaction) -> Result<(), redb::Error> {
-        Writer::open(txn).map(drop)
-    }
-
-    /// Judges a transaction by the tables as they are, without changing anything, and remembers what curve
-    /// arithmetic said. Takes up to a second of CPU for the largest transaction.
-    ///
-    /// # Errors
-    /// The outer one if the database fails; the inner one says why the transaction is not valid now.
-    pub fn check(
-        &self,
-        txn: &ReadTransaction,
-        transaction: &Transaction,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        let reader = Reader::open(txn)?;
-        Refusal::split(self.judge(&reader, transaction, &transaction.id()).map(drop))
-    }
-
-    /// Judges a transaction of session `session` and, if it is valid, writes what it changes into `txn`.
-    /// If it is not, nothing was written.
-    ///
-    /// # Errors
-    /// The outer one if the database fails, upon which `txn` must be dropped; the inner one says why the
-    /// transaction is rejected.
-    pub fn apply(
-        &self,
-        txn: &WriteTransaction,
-        session: u64,
-        transaction: &Transaction,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        self.execute(txn, session, transaction, &transaction.id())
-    }
-
-    /// Like [`Ledger::apply`] for a transaction of signed history, whose id is `txid`: curve arithmetic is left out,
-    /// because it depends on nothing but the transaction and f+1 guardians have signed that it was right.
-    ///
-    /// # Errors
-    /// As [`Ledger::apply`].
-    pub fn replay(
-        &self,
-        txn: &WriteTransaction,
-        session: u64,
-        transaction: &Transaction,
-        txid: &TxId,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        self.remember_correctly_signed(*txid);
-        self.execute(txn, session, transaction, txid)
-    }
-
     fn execute(
         &self,
         txn: &WriteTransaction,
@@ -193,5 +140,47 @@ impl Ledger {
         self.deposit.record(&mut writer, transaction, txid, &verdict)?;
         writer.add(Total::Fees, transaction.fee)?;
         Ok(Ok(()))
+    }
+}
+
+impl StateMachine for Ledger {
+    fn tables(&self) -> &[TableGroup] {
+        &Self::TABLES
+    }
+
+    fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
+        Writer::open(txn).map(drop)
+    }
+
+    /// Takes up to a second of CPU for the largest transaction, and remembers what curve arithmetic said.
+    fn check(
+        &self,
+        txn: &ReadTransaction,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        let reader = Reader::open(txn)?;
+        Refusal::split(self.judge(&reader, transaction, &transaction.id()).map(drop))
+    }
+
+    fn apply(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        self.execute(txn, session, transaction, &transaction.id())
+    }
+
+    /// Leaves out curve arithmetic, which depends on nothing but the transaction: f+1 guardians have signed that it
+    /// was right.
+    fn replay(
+        &self,
+        txn: &WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
+        txid: &TxId,
+    ) -> Result<Result<(), Rejection>, redb::Error> {
+        self.remember_correctly_signed(*txid);
+        self.execute(txn, session, transaction, txid)
     }
 }

@@ -19,7 +19,10 @@ use rekindle_protocol::{
 };
 
 use super::{Audit, Ledger};
-use crate::forge::{Author, Draft, FederationSecrets, OwnedNote, Place, Spendable, plain_memo, split};
+use crate::{
+    forge::{Author, Draft, FederationSecrets, OwnedNote, Place, Spendable, plain_memo, split},
+    node::StateMachine,
+};
 
 /// Notes of 1 to 128 sats.
 const DENOMINATIONS: usize = 8;

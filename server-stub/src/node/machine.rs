@@ -3,7 +3,7 @@
 use redb::{ReadTransaction, WriteTransaction};
 use rekindle_protocol::{api::Rejection, bytes::TxId, transaction::Transaction};
 
-use crate::{db::TableGroup, ledger::Ledger};
+use crate::db::TableGroup;
 
 /// The replicated state machine: it judges transactions in the order of consensus.
 ///
@@ -56,41 +56,4 @@ pub trait StateMachine: Send + Sync + 'static {
         transaction: &Transaction,
         txid: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error>;
-}
-
-impl StateMachine for Ledger {
-    fn tables(&self) -> &[TableGroup] {
-        &Self::TABLES
-    }
-
-    fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
-        Self::create_tables(txn)
-    }
-
-    fn check(
-        &self,
-        txn: &ReadTransaction,
-        transaction: &Transaction,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        Self::check(self, txn, transaction)
-    }
-
-    fn apply(
-        &self,
-        txn: &WriteTransaction,
-        session: u64,
-        transaction: &Transaction,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        Self::apply(self, txn, session, transaction)
-    }
-
-    fn replay(
-        &self,
-        txn: &WriteTransaction,
-        session: u64,
-        transaction: &Transaction,
-        txid: &TxId,
-    ) -> Result<Result<(), Rejection>, redb::Error> {
-        Self::replay(self, txn, session, transaction, txid)
-    }
 }
