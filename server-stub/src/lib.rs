@@ -1,5 +1,6 @@
 //! One guardian of a federation: consensus, peer network, storage, modules and the session API.
 
+pub mod announcements;
 pub mod api;
 pub mod backups;
 pub mod consensus;

@@ -4,7 +4,7 @@ use std::{
     io,
     path::Path,
     sync::Arc,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use axum::{
@@ -14,6 +14,7 @@ use axum::{
 };
 use rekindle_protocol::{config::UrlAnnouncement, encoding::Canonical, session::SessionStatus};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use super::{
@@ -29,6 +30,8 @@ use crate::{
 
 /// Fewest characters of a token: 22 of base64 are 128 bits.
 const MIN_TOKEN_CHARS: usize = 22;
+/// How long writing down an announcement may take.
+const SAVING: Duration = Duration::from_secs(10);
 /// Longest file with a token, in bytes.
 const MAX_TOKEN_FILE: u64 = 1_024;
 
@@ -167,9 +170,11 @@ pub async fn url(
     Json(NewUrl { url }): Json<NewUrl>,
 ) -> Result<axum::Json<UrlAnnouncement>, ApiError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    // Saving blocks for a moment.
-    let announced = tokio::task::spawn_blocking(move || api.announcements.announce(&api.node, url, now));
-    Ok(axum::Json(announced.await.map_err(|error| ApiError::internal(&error))??))
+    let announced = api.announcements.announce(api.node.id(), &api.node.keys().identity, &url, now)?;
+    match timeout(SAVING, api.announcements.saved(&announced)).await {
+        Ok(()) => Ok(axum::Json(announced)),
+        Err(_) => Err(ApiError::internal(&"the announcement could not be written down")),
+    }
 }
 
 /// What `POST /v1/admin/upgrade` says.

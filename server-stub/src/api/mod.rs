@@ -49,16 +49,15 @@ use std::sync::{Arc, Mutex};
 
 use axum::response::Response;
 use rekindle_protocol::{
-    api::Attested,
-    bytes::SchnorrKey,
-    config::{ConfigError, UrlAnnouncement},
-    encoding::Canonical,
-    transaction::ModuleId,
+    api::Attested, bytes::SchnorrKey, config::ConfigError, encoding::Canonical, transaction::ModuleId,
 };
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
 
-use crate::{backups::Backups, ledger::ShareSigner, network::tcp::PeerStatus, node::NodeHandle};
+use crate::{
+    announcements::Announcements, backups::Backups, ledger::ShareSigner, network::tcp::PeerStatus,
+    node::NodeHandle,
+};
 use answer::Encoding;
 use budget::AnswerBudget;
 use extract::ChallengeText;
@@ -67,7 +66,6 @@ use metrics::Metrics;
 use status::StatusCache;
 
 pub use admin::{AdminToken, AdminTokenError, Backup};
-pub use announcements::{Announcements, Save};
 pub(crate) use extract::Json;
 pub use limits::Limits;
 pub use middleware::for_browsers;
@@ -80,7 +78,7 @@ pub use tls::{ApiTlsError, tls_from_files};
 /// What the handlers share.
 pub(crate) struct Api {
     node: NodeHandle,
-    announcements: Announcements,
+    announcements: Arc<Announcements>,
     peers: Option<watch::Receiver<Vec<PeerStatus>>>,
     admin: Option<AdminToken>,
     backup: Option<Backup>,
@@ -107,7 +105,7 @@ pub struct Setup {
     /// How much may be asked for.
     pub limits: Limits,
     /// Where guardians are reached.
-    pub announcements: Announcements,
+    pub announcements: Arc<Announcements>,
     /// How peers are connected; `None` if they are in the same process.
     pub peers: Option<watch::Receiver<Vec<PeerStatus>>>,
     /// What the operator proves itself with; without it the endpoints for operators refuse everybody.
@@ -119,11 +117,11 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The usual limits, announcements that are not kept, no backups, nothing for operators.
-    pub fn new(urls: Vec<UrlAnnouncement>) -> Self {
+    /// The usual limits, no backups, nothing for operators.
+    pub fn new(announcements: Arc<Announcements>) -> Self {
         Self {
             limits: Limits::default(),
-            announcements: Announcements::new(urls, None),
+            announcements,
             peers: None,
             admin: None,
             backup: None,

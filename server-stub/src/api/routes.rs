@@ -52,7 +52,10 @@ pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         ("/v1/backups/{key}", get(backups::read).put(backups::write).layer(limit(MAX_BACKUP_BYTES))),
         (paths::ISSUER_CREDITS, post(transactions::credit).layer(limit(MAX_CREDIT_BYTES))),
         (paths::ISSUER_WITHDRAWALS, get(withdrawals::withdrawals)),
-        (paths::ANNOUNCEMENTS, post(announcements::announce).layer(limit(MAX_ANNOUNCEMENT_BYTES))),
+        (
+            paths::ANNOUNCEMENTS,
+            get(announcements::list).post(announcements::announce).layer(limit(MAX_ANNOUNCEMENT_BYTES)),
+        ),
         (paths::ADMIN_AUDIT, get(admin::audit)),
         (paths::ADMIN_BACKUP, get(admin::backup)),
         (paths::ADMIN_URL, post(admin::url).layer(limit(MAX_ANNOUNCEMENT_BYTES))),

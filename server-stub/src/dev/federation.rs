@@ -22,6 +22,7 @@ use tracing::info;
 
 use super::{Command, DEFAULT_PORT, DataDir, DevError, DevOptions};
 use crate::{
+    announcements::Announcements,
     api,
     backups::Backups,
     faucet::{self, Faucet},
@@ -44,7 +45,7 @@ pub struct DevFederation {
     settings: Settings,
     hub: Hub,
     ports: Vec<u16>,
-    urls: Vec<UrlAnnouncement>,
+    announcements: Arc<Announcements>,
     guardians: BTreeMap<u16, ServedNode>,
     handles: Handles,
     faucet: (oneshot::Sender<()>, JoinHandle<()>),
@@ -77,13 +78,16 @@ impl DevFederation {
         data.save_ports(&ports)?;
         let config = Arc::new(data.config().clone());
         let urls = announce(&data, &config, &ports, &options.announced)?;
+        // What one guardian of the process learns, all know.
+        let announcements = Arc::new(Announcements::in_memory(config.clone(), urls));
         let handles = Handles::default();
         let faucet_listener = listeners.pop().ok_or(DevError::Command(0, "has no port"))?;
         let faucet = serve_faucet(&data, &config, handles.clone(), faucet_listener)?;
         let settings = Settings { session_time: options.session_time, ..Settings::default() };
         let hub = Hub::new(options.guardians, OutboxLimits::default());
         let guardians = BTreeMap::new();
-        let mut federation = Self { data, config, settings, hub, ports, urls, guardians, handles, faucet };
+        let mut federation =
+            Self { data, config, settings, hub, ports, announcements, guardians, handles, faucet };
         for (id, listener) in (0..).zip(listeners) {
             federation.start_guardian(id, listener).await?;
         }
@@ -93,7 +97,8 @@ impl DevFederation {
 
     /// What tools need to know.
     pub fn description(&self) -> Description {
-        let guardians: Vec<String> = self.urls.iter().map(|announced| announced.url.clone()).collect();
+        let guardians: Vec<String> =
+            self.announcements.all().into_iter().map(|announced| announced.url).collect();
         let invite = InviteCode {
             federation: self.config.federation_id(),
             guardians: (0..)
@@ -168,7 +173,7 @@ impl DevFederation {
         let node = started.map_err(std::io::Error::other)?.map_err(failed)?;
         let backups = Backups::open(&self.data.backups(id), BACKUP_BYTES);
         let backups = Some(backups.map_err(|error| failed(error.into()))?);
-        let setup = api::Setup { backups, ..api::Setup::new(self.urls.clone()) };
+        let setup = api::Setup { backups, ..api::Setup::new(self.announcements.clone()) };
         let router =
             api::router(node.handle().clone(), setup).map_err(|error| DevError::Config(error.to_string()))?;
         lock(&self.handles).insert(id, node.handle().clone());

@@ -5,7 +5,8 @@ use std::{io, path::PathBuf};
 use rekindle_protocol::{config::ConfigError, encoding::DecodeError};
 
 use crate::{
-    consensus::GuardianId, ledger::LedgerError, network::tcp::TlsError, node::NodeError, secrets::SealError,
+    announcements::Unacceptable, consensus::GuardianId, ledger::LedgerError, network::tcp::TlsError,
+    node::NodeError, secrets::SealError,
 };
 
 /// Why a data directory is not usable.
@@ -67,6 +68,9 @@ pub enum GuardianError {
     /// The certificate is not usable.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// The profile's URL is none.
+    #[error("the public URL in guardian.json is not usable: {0}")]
+    Url(#[from] Unacceptable),
     /// An address can't be listened on.
     #[error("{address} can't be listened on: {error}")]
     Listen {

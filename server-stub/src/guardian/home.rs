@@ -182,14 +182,14 @@ impl Home {
     /// # Errors
     /// [`HomeError`].
     pub fn save_urls(&self, own: GuardianId, urls: &[UrlAnnouncement]) -> Result<(), HomeError> {
-        self.write_json(URLS, &urls)?;
         let profile = self.profile()?;
-        match urls.iter().find(|announced| announced.guardian == own) {
-            Some(announced) if announced.url != profile.public_url => {
-                self.write_json(PROFILE, &Profile { public_url: announced.url.clone(), ..profile })
-            }
-            _ => Ok(()),
+        // The profile first: whoever starts between the two announces what it says.
+        if let Some(announced) = urls.iter().find(|announced| announced.guardian == own)
+            && announced.url != profile.public_url
+        {
+            self.write_json(PROFILE, &Profile { public_url: announced.url.clone(), ..profile })?;
         }
+        self.write_json(URLS, &urls)
     }
 
     fn seal(

@@ -14,11 +14,12 @@ use rekindle_protocol::{
     invite::{InviteCode, InvitedGuardian},
 };
 use serde::Serialize;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 use tracing::info;
 
 use super::{GuardianError, Home, HomeError, Membership, ServedNode, agreement::agreement};
 use crate::{
+    announcements::{Announcements, Save},
     api,
     backups::Backups,
     consensus::GuardianId,
@@ -70,6 +71,9 @@ pub struct RunningGuardian {
     names: Vec<String>,
     description: Description,
     peers: watch::Receiver<Vec<PeerStatus>>,
+    announcements: Arc<Announcements>,
+    /// Writes announcements down.
+    _keeper: JoinSet<()>,
 }
 
 impl RunningGuardian {
@@ -88,12 +92,16 @@ impl RunningGuardian {
         };
         // Everything that a config can be refused for comes before anything is opened or written.
         let machine = Arc::new(Ledger::new(&member.config)?);
-        let urls = announce(&home, &member)?;
+        let own = member.members.own;
+        let save: Save = {
+            let home = home.clone();
+            Box::new(move |urls| home.save_urls(own, urls).map_err(std::io::Error::other))
+        };
+        let announcements = Arc::new(announce(&member, &save)?);
         let Membership { profile, secrets, members, config, .. } = member;
         let keys = secrets.keys.ok_or(HomeError::Mixed("the secrets hold no keys of a federation"))?;
         let config = Arc::new(config);
         let federation = config.federation_id();
-        let own = members.own;
         let for_peers = listen(&profile.listen).await?;
         let for_wallets = listen(&profile.api_listen).await?;
         let description = Description {
@@ -101,7 +109,7 @@ impl RunningGuardian {
             federation,
             api: for_wallets.local_addr()?.to_string(),
             peers: for_peers.local_addr()?.to_string(),
-            invite: invite(&federation, &urls),
+            invite: invite(&federation, &announcements.all()),
         };
         let network = TcpSettings {
             own,
@@ -110,6 +118,7 @@ impl RunningGuardian {
             federation,
             config: members.config_hash(&config, &keys.consensus, &options.settings),
             limits: OutboxLimits::default(),
+            announcements: announcements.clone(),
         };
         let network = TcpNetwork::start(network, for_peers)?;
         let peers = network.peers();
@@ -128,10 +137,9 @@ impl RunningGuardian {
             let derivation = KeyDerivation::default();
             Box::new(move || home.backup(&password, derivation).map_err(std::io::Error::other))
         };
-        let save: api::Save = Box::new(move |urls| home.save_urls(own, urls).map_err(std::io::Error::other));
         let api = api::Setup {
             limits: options.limits,
-            announcements: api::Announcements::new(urls, Some(save)),
+            announcements: announcements.clone(),
             peers: Some(peers.clone()),
             admin: options.admin,
             backup: Some(backup),
@@ -140,7 +148,9 @@ impl RunningGuardian {
         let router = api::router(node.handle().clone(), api)?;
         let node = ServedNode::start(node, options.server, for_wallets, router);
         info!(guardian = own, %federation, "listening for wallets on {}", description.api);
-        Ok(Self { node, names, description, peers })
+        let mut keeper = JoinSet::new();
+        keeper.spawn(announcements.clone().keep(save));
+        Ok(Self { node, names, description, peers, announcements, _keeper: keeper })
     }
 
     /// What tools need to know.
@@ -151,6 +161,11 @@ impl RunningGuardian {
     /// The node.
     pub fn handle(&self) -> &NodeHandle {
         self.node.handle()
+    }
+
+    /// Where guardians are reached.
+    pub fn announcements(&self) -> &Announcements {
+        &self.announcements
     }
 
     /// A watch on the state of the connection to each guardian, by id.
@@ -214,23 +229,18 @@ pub async fn run(
     ended.and(stopped.map_err(Into::into))
 }
 
-/// The newest announcements of all guardians. If this one's URL has changed, it announces the new one under the time
-/// as its number, so that it counts.
-fn announce(home: &Home, member: &Membership) -> Result<Vec<UrlAnnouncement>, GuardianError> {
+/// The newest announcements of all guardians. If the profile has another URL than this one announced, it announces
+/// that.
+fn announce(member: &Membership, save: &Save) -> Result<Announcements, GuardianError> {
     let (own, url) = (member.members.own, &member.profile.public_url);
-    let mut urls = member.urls.clone();
-    let known = urls.iter().find(|announced| announced.guardian == own);
-    if known.is_some_and(|announced| announced.url == *url) {
-        return Ok(urls);
+    let announcements = Announcements::durable(Arc::new(member.config.clone()), member.urls.clone());
+    let known = member.urls.iter().find(|announced| announced.guardian == own);
+    if known.is_none_or(|announced| announced.url != *url) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+        announcements.announce(own, &member.secrets.identity, url, now)?;
+        announcements.save(save)?;
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
-    let number = known.map_or(now, |announced| now.max(announced.number + 1));
-    let federation = member.config.federation_id();
-    urls.retain(|announced| announced.guardian != own);
-    urls.push(UrlAnnouncement::sign(&federation, own, number, url.clone(), &member.secrets.identity));
-    urls.sort_by_key(|announced| announced.guardian);
-    home.save_urls(own, &urls)?;
-    Ok(urls)
+    Ok(announcements)
 }
 
 fn invite(federation: &FederationId, urls: &[UrlAnnouncement]) -> String {

@@ -147,3 +147,31 @@ async fn a_new_url_is_announced_with_a_higher_number() {
     assert!(after.urls[0].number > before.urls[0].number);
     assert!(after.urls[0].verify(&after.config.federation_id(), &after.config));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_url_spreads_to_all_guardians_and_survives_their_restart() {
+    const NEW: &str = "https://new.example";
+    let temp = tempfile::tempdir().unwrap();
+    let homes = deal(temp.path(), 4);
+    let mut guardians = Vec::new();
+    for home in &homes[..3] {
+        guardians.push(RunningGuardian::start(options(home)).await.unwrap());
+    }
+    // The fourth has moved while it was down.
+    let profile = Profile { public_url: NEW.into(), ..homes[3].profile().unwrap() };
+    std::fs::write(homes[3].path().join("guardian.json"), serde_json::to_vec(&profile).unwrap()).unwrap();
+    guardians.push(RunningGuardian::start(options(&homes[3])).await.unwrap());
+    for guardian in &guardians {
+        let mut known = guardian.announcements().watch();
+        let learned = known.wait_for(|known| known.iter().any(|one| one.guardian == 3 && one.url == NEW));
+        timeout(PATIENCE, learned).await.expect("it does not learn of it").unwrap();
+    }
+    for guardian in guardians {
+        guardian.stop().await.unwrap();
+    }
+    for home in &homes {
+        let member = home.member(&password()).unwrap();
+        assert_eq!(member.urls.iter().map(|known| known.guardian).collect::<Vec<_>>(), [0, 1, 2, 3]);
+        assert_eq!(member.urls[3].url, NEW);
+    }
+}

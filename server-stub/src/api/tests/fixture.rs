@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use tower::ServiceExt;
 
 use crate::{
+    announcements::Announcements,
     api::{Limits, Setup, router},
     db::{self, Db},
     dealer::{Deal, Dealt},
@@ -98,7 +99,7 @@ impl Fixture {
     }
 
     /// The same with an API of the test's own, which gets the announcements.
-    pub fn with_setup(transactions: &[usize], setup: impl FnOnce(Vec<UrlAnnouncement>) -> Setup) -> Self {
+    pub fn with_setup(transactions: &[usize], setup: impl FnOnce(Arc<Announcements>) -> Setup) -> Self {
         let dealt = federation_of_one();
         let place = Place::of(&dealt.config).unwrap();
         let secrets = FederationSecrets::of(&dealt).unwrap();
@@ -130,7 +131,11 @@ impl Fixture {
         let url = UrlAnnouncement::sign(&place.federation, 0, 1, "http://here".into(), identity);
         Self {
             wallet: SeedWords::from_entropy(&[1; 16]).wallet_secret(&place.federation),
-            router: router(running.handle().clone(), setup(vec![url])).unwrap(),
+            router: router(
+                running.handle().clone(),
+                setup(Arc::new(Announcements::in_memory(Arc::new(dealt.config.clone()), vec![url]))),
+            )
+            .unwrap(),
             secrets,
             place,
             dealt,

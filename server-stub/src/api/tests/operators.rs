@@ -23,7 +23,7 @@ use rekindle_protocol::{
 
 use super::fixture::{Answer, BINARY, Fixture, JSON};
 use crate::{
-    api::{AdminToken, Announcements, Limits, Setup},
+    api::{AdminToken, Limits, Setup},
     forge::{Draft, plain_memo},
 };
 
@@ -103,19 +103,7 @@ async fn a_backup_is_what_the_guardian_makes() {
 
 #[tokio::test]
 async fn the_newest_announcement_of_a_guardian_counts() {
-    let saved = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
-    let (kept, token) = (saved.clone(), AdminToken::new(&TOKEN.replace(' ', "-")).unwrap());
-    let fixture = Fixture::with_setup(&[], |urls| Setup {
-        admin: Some(token),
-        announcements: Announcements::new(
-            urls,
-            Some(Box::new(move |all| {
-                *kept.lock().unwrap() = all.to_vec();
-                Ok(())
-            })),
-        ),
-        ..Setup::new(vec![])
-    });
+    let fixture = with_admin();
     let federation = fixture.place.federation;
     let key = &fixture.dealt.guardians[0].identity;
     let known = async || fixture.get(paths::CONFIG, BINARY).await.binary::<ConfigDocument>().urls;
@@ -126,7 +114,6 @@ async fn the_newest_announcement_of_a_guardian_counts() {
         assert_eq!(fixture.post(paths::ANNOUNCEMENTS, BINARY, body).await.status, 204);
     }
     assert_eq!(known().await, std::slice::from_ref(&newer));
-    assert_eq!(*saved.lock().unwrap(), std::slice::from_ref(&newer));
     // Older ones change nothing, others' are refused.
     assert_eq!(fixture.post(paths::ANNOUNCEMENTS, BINARY, first.to_bytes()).await.status, 204);
     let stranger = schnorr::SecretKey::from_bytes(&[9; 32]).unwrap();
@@ -150,7 +137,8 @@ async fn the_newest_announcement_of_a_guardian_counts() {
     let announced: UrlAnnouncement = fixture.send(request.unwrap()).await.json();
     assert!(announced.number > newer.number && announced.verify(&federation, fixture.node().config()));
     assert_eq!(known().await, std::slice::from_ref(&announced));
-    assert_eq!(*saved.lock().unwrap(), [announced]);
+    let all: Vec<UrlAnnouncement> = fixture.get(paths::ANNOUNCEMENTS, BINARY).await.binary();
+    assert_eq!(all, [announced]);
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use super::{
     links::{Generation, Refused},
     shared::Shared,
 };
-use crate::consensus::GuardianId;
+use crate::{announcements::Unacceptable, consensus::GuardianId};
 
 /// How long a peer may take for each step of setting up a connection.
 pub const PATIENCE: Duration = Duration::from_secs(10);
@@ -214,6 +214,16 @@ impl Connection<'_> {
                         self.shared.change(self.peer, |status| status.round_trip = Some(at.elapsed()));
                     }
                 }
+                Frame::Announcement(announcement) => {
+                    let frame = Frame::Announcement(announcement.clone());
+                    match self.shared.announcements.take(announcement) {
+                        // What is no URL to this version may be one to another.
+                        Ok(_) | Err(Unacceptable::NotAUrl) => {}
+                        Err(Unacceptable::NotSigned) => {
+                            return misbehaved("an announcement that is not its guardian's", &frame);
+                        }
+                    }
+                }
                 frame @ Frame::Hello(_) => return misbehaved("a second hello", &frame),
             }
         }
@@ -222,8 +232,18 @@ impl Connection<'_> {
     async fn send<S: AsyncWrite>(&self, writer: &mut WriteHalf<S>) -> ConnectionError {
         let something = &self.shared.to_send[usize::from(self.peer)];
         let mut next_ping = Instant::now();
+        let mut announcements = self.shared.announcements.watch();
+        announcements.mark_changed();
+        let mut told = Vec::new();
         loop {
             let mut frames = self.shared.links().outgoing(self.peer, self.generation);
+            // The sender lives as long as `shared`.
+            if announcements.has_changed().unwrap_or(false) {
+                let known = announcements.borrow_and_update().clone();
+                let news = known.iter().filter(|announcement| !told.contains(*announcement));
+                frames.extend(news.cloned().map(Frame::Announcement));
+                told = known;
+            }
             let now = Instant::now();
             {
                 let mut life = self.life();
@@ -238,6 +258,7 @@ impl Connection<'_> {
             if frames.is_empty() {
                 tokio::select! {
                     () = something.notified() => {}
+                    _ = announcements.changed() => announcements.mark_changed(),
                     () = sleep_until(next_ping) => {}
                 }
             } else if let Err(error) = write(writer, &frames).await {

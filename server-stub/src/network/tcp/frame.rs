@@ -6,6 +6,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rekindle_protocol::{
     bytes::{FederationId, Hash},
+    config::UrlAnnouncement,
     encoding::Canonical,
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
@@ -41,6 +42,8 @@ pub enum Frame {
     Ping(u64),
     /// The answer, with the same number.
     Pong(u64),
+    /// Where a guardian is reached, as it has signed.
+    Announcement(UrlAnnouncement),
 }
 
 /// What a guardian says of itself when it connects.
@@ -99,6 +102,7 @@ const MESSAGE: u8 = 1;
 const ACKNOWLEDGE: u8 = 2;
 const PING: u8 = 3;
 const PONG: u8 = 4;
+const ANNOUNCEMENT: u8 = 5;
 
 impl Frame {
     /// Appends the frame to what is about to be written.
@@ -110,13 +114,14 @@ impl Frame {
             out.put_u64_le(number);
             out.put_slice(rest);
         };
+        let whole = |out: &mut BytesMut, kind: u8, body: &[u8]| {
+            out.put_u32_le(u32::try_from(1 + body.len()).unwrap_or(u32::MAX));
+            out.put_u8(kind);
+            out.put_slice(body);
+        };
         match self {
-            Self::Hello(hello) => {
-                let body = hello.to_bytes();
-                out.put_u32_le(u32::try_from(1 + body.len()).unwrap_or(u32::MAX));
-                out.put_u8(HELLO);
-                out.put_slice(&body);
-            }
+            Self::Hello(hello) => whole(out, HELLO, &hello.to_bytes()),
+            Self::Announcement(announcement) => whole(out, ANNOUNCEMENT, &announcement.to_bytes()),
             Self::Message { number, bytes } => numbered(out, MESSAGE, *number, bytes),
             Self::Acknowledge { last } => numbered(out, ACKNOWLEDGE, *last, &[]),
             Self::Ping(nonce) => numbered(out, PING, *nonce, &[]),
@@ -135,6 +140,10 @@ impl Frame {
         let kind = frame.get_u8();
         if kind == HELLO {
             return Hello::read(&frame).map(Self::Hello);
+        }
+        if kind == ANNOUNCEMENT {
+            let announcement = UrlAnnouncement::from_bytes(&frame).map_err(|_| FrameError::Malformed)?;
+            return Ok(Self::Announcement(announcement));
         }
         if frame.len() < 8 || (kind != MESSAGE && frame.len() > 8) {
             return Err(FrameError::Malformed);
@@ -188,6 +197,7 @@ impl Hello {
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, option, prelude::*};
+    use rekindle_protocol::bytes::SchnorrSignature;
 
     use super::*;
 
@@ -207,6 +217,10 @@ mod tests {
             any::<u64>().prop_map(|last| Frame::Acknowledge { last }),
             any::<u64>().prop_map(Frame::Ping),
             any::<u64>().prop_map(Frame::Pong),
+            (any::<u16>(), any::<u64>(), "[a-z:/.]{0,40}").prop_map(|(guardian, number, url)| {
+                let signature = SchnorrSignature([1; 64]);
+                Frame::Announcement(UrlAnnouncement { guardian, number, url, signature })
+            }),
         ]
     }
 

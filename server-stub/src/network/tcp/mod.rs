@@ -15,6 +15,9 @@
 //! **Start.** No message is sent or handed to the node before guardians enough for consensus have said hello with
 //! the same federation and config. A peer with another config is not talked to.
 //!
+//! **Announcements** of guardians' URLs travel beside the links' messages, without numbers or acknowledgements: each
+//! connection begins with all that are known, and then tells what is new.
+//!
 //! **Bans.** A peer that sends what does not decode is cut off until this guardian restarts, and the evidence is
 //! logged.
 //!
@@ -49,7 +52,10 @@ use tokio_rustls::{TlsAcceptor, TlsConnector};
 use tracing::debug;
 
 use super::{OutboxLimits, PeerNetwork};
-use crate::consensus::{GuardianId, max_faulty};
+use crate::{
+    announcements::Announcements,
+    consensus::{GuardianId, max_faulty},
+};
 use connection::{ConnectionError, PATIENCE};
 use links::Links;
 use shared::Shared;
@@ -87,6 +93,8 @@ pub struct TcpSettings {
     pub config: Hash,
     /// How much is kept for peers that are away.
     pub limits: OutboxLimits,
+    /// Where guardians are reached: told to all peers, and taken in from them.
+    pub announcements: Arc<Announcements>,
 }
 
 /// A guardian's end of its links. Dropping it closes all connections.
@@ -106,7 +114,8 @@ impl TcpNetwork {
         // With itself these are the n - f guardians that consensus needs.
         let wanted = usize::from(guardians.saturating_sub(1)) - max_faulty(guardians);
         let links = Links::new(settings.own, guardians, OsRng.next_u64(), wanted, settings.limits);
-        let shared = Arc::new(Shared::new(links, settings.federation, settings.config));
+        let shared =
+            Arc::new(Shared::new(links, settings.federation, settings.config, settings.announcements));
         let mut tasks = JoinSet::new();
         for (id, peer) in (0..guardians).zip(&settings.guardians) {
             if id > settings.own {

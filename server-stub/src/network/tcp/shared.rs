@@ -1,7 +1,7 @@
 //! What the node's end, the dialler, the listener and the connections share.
 
 use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -15,7 +15,7 @@ use super::{
     links::{Generation, Links},
     status::PeerStatus,
 };
-use crate::{consensus::GuardianId, network::log_ban};
+use crate::{announcements::Announcements, consensus::GuardianId, network::log_ban};
 
 pub struct Shared {
     links: Mutex<Links>,
@@ -29,11 +29,17 @@ pub struct Shared {
     pub room: Vec<Notify>,
     /// For each peer, the newest connection.
     pub newest: Vec<watch::Sender<Generation>>,
+    pub announcements: Arc<Announcements>,
     status: watch::Sender<Vec<PeerStatus>>,
 }
 
 impl Shared {
-    pub fn new(links: Links, federation: FederationId, config: Hash) -> Self {
+    pub fn new(
+        links: Links,
+        federation: FederationId,
+        config: Hash,
+        announcements: Arc<Announcements>,
+    ) -> Self {
         let count = usize::from(links.guardians());
         let notifies = || (0..count).map(|_| Notify::new()).collect();
         Self {
@@ -44,6 +50,7 @@ impl Shared {
             to_send: notifies(),
             room: notifies(),
             newest: (0..count).map(|_| watch::Sender::new(0)).collect(),
+            announcements,
             status: watch::Sender::new(vec![PeerStatus::default(); count]),
         }
     }

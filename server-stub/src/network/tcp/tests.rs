@@ -1,5 +1,6 @@
 //! Over real sockets.
 
+use rekindle_protocol::{config::UrlAnnouncement, schnorr};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{
@@ -7,12 +8,16 @@ use super::{
     frame::{Frame, Hello, PROTOCOL_VERSION},
     *,
 };
+use crate::dealer::{Deal, Dealt};
 
 /// 4 guardians on loopback.
 struct Loopback {
     identities: Vec<TlsIdentity>,
     guardians: Vec<PeerAddress>,
     listeners: Vec<Option<TcpListener>>,
+    dealt: Dealt,
+    /// What each knows of where guardians are reached.
+    announcements: Vec<Arc<Announcements>>,
 }
 
 const FEDERATION: FederationId = FederationId([1; 32]);
@@ -20,7 +25,9 @@ const CONFIG: Hash = Hash([2; 32]);
 
 impl Loopback {
     async fn new() -> Self {
-        let mut loopback = Self { identities: vec![], guardians: vec![], listeners: vec![] };
+        let dealt = Deal { denominations: 1, ..Deal::new(4, String::new()) }.deal(&[3; 32]);
+        let (identities, guardians, listeners, announcements) = (vec![], vec![], vec![], vec![]);
+        let mut loopback = Self { identities, guardians, listeners, dealt, announcements };
         for _ in 0..4 {
             let identity = TlsIdentity::generate().unwrap();
             let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -30,8 +37,19 @@ impl Loopback {
             });
             loopback.identities.push(identity);
             loopback.listeners.push(Some(listener));
+            loopback.announcements.push(loopback.nothing_announced());
         }
         loopback
+    }
+
+    fn nothing_announced(&self) -> Arc<Announcements> {
+        Arc::new(Announcements::in_memory(Arc::new(self.dealt.config.clone()), vec![]))
+    }
+
+    /// An announcement of guardian `of` with the signature of guardian `signer`.
+    fn announcement(&self, of: GuardianId, signer: usize, number: u64, url: &str) -> UrlAnnouncement {
+        let key: &schnorr::SecretKey = &self.dealt.guardians[signer].identity;
+        UrlAnnouncement::sign(&self.dealt.config.federation_id(), of, number, url.into(), key)
     }
 
     fn settings(&self, own: GuardianId) -> TcpSettings {
@@ -42,6 +60,7 @@ impl Loopback {
             federation: FEDERATION,
             config: CONFIG,
             limits: OutboxLimits::default(),
+            announcements: self.announcements[usize::from(own)].clone(),
         }
     }
 
@@ -129,6 +148,56 @@ async fn connections_are_observed() {
     drop(b);
     let down = status(&a, 1, |peer| peer.connected_since.is_none()).await;
     assert!(down.last_error.is_some() && down.round_trip.is_none());
+}
+
+/// Waits until an announcement is all that a guardian knows.
+async fn learns(announcements: &Announcements, announcement: &UrlAnnouncement) {
+    let mut known = announcements.watch();
+    let learned = known.wait_for(|known| known == std::slice::from_ref(announcement));
+    timeout(PATIENCE, learned).await.expect("it does not learn of it").unwrap();
+}
+
+#[tokio::test]
+async fn announcements_are_passed_on_also_by_others() {
+    let mut loopback = Loopback::new().await;
+    let (a, b) = (loopback.start(0).await, loopback.start(1).await);
+    let old = loopback.announcement(0, 0, 1, "https://old.example");
+    let new = loopback.announcement(0, 0, 2, "https://new.example");
+    // What is known before a connection is told at its beginning, what comes later when it comes.
+    for announcement in [&old, &new] {
+        loopback.announcements[0].take(announcement.clone()).unwrap();
+        learns(&loopback.announcements[1], announcement).await;
+    }
+    drop(a);
+    // The others tell who was away, and who has forgotten.
+    let c = loopback.start(2).await;
+    learns(&loopback.announcements[2], &new).await;
+    loopback.announcements[0] = loopback.nothing_announced();
+    loopback.announcements[0].take(old).unwrap();
+    let a = loopback.start(0).await;
+    learns(&loopback.announcements[0], &new).await;
+    drop((a, b, c));
+}
+
+#[tokio::test]
+async fn forged_announcements_ban_and_old_ones_change_nothing() {
+    let mut loopback = Loopback::new().await;
+    let victim = loopback.start(2).await;
+    let new = loopback.announcement(1, 1, 2, "https://new.example");
+    let old = loopback.announcement(1, 1, 1, "https://old.example");
+    let not_a_url = loopback.announcement(3, 3, 1, "new.example");
+    let mut peer = loopback.dial(0, 2).await;
+    say(&mut peer, &[hello(1), Frame::Announcement(new.clone())]).await;
+    say(&mut peer, &[Frame::Announcement(old), Frame::Announcement(not_a_url), Frame::Ping(1)]).await;
+    // It has read the ping, so everything before it.
+    let answered = async { while Frame::read(&mut peer).await.unwrap() != Frame::Pong(1) {} };
+    timeout(PATIENCE, answered).await.expect("no pong");
+    assert_eq!(loopback.announcements[2].all(), std::slice::from_ref(&new));
+    let forged = loopback.announcement(1, 0, 3, "https://evil.example");
+    say(&mut peer, &[Frame::Announcement(forged)]).await;
+    let banned = status(&victim, 0, |peer| peer.banned.is_some()).await;
+    assert_eq!(banned.banned.as_deref(), Some("an announcement that is not its guardian's"));
+    assert_eq!(loopback.announcements[2].all(), [new]);
 }
 
 #[tokio::test]
