@@ -1,8 +1,9 @@
 // `npm test [-- PART ...]`: every test of every kind, or only the parts named: rust, wasm, unit,
-// browser.
+// browser, consumers.
 
 import { ensureBuildTools, buildGuardian, buildPackage, buildWeb, compilePackage } from './lib/build.mjs';
 import { ensureChromium } from './lib/chromium.mjs';
+import { withConsumers } from './lib/consumers.mjs';
 import { Failure, main } from './lib/failure.mjs';
 import { packageOf, workspaces } from './lib/npm.mjs';
 import { at } from './lib/paths.mjs';
@@ -13,8 +14,6 @@ import { checkTarball } from './lib/tarball.mjs';
 import { runWasmTests } from './lib/wasm-tests.mjs';
 
 const BROWSER_TESTS = 'tests/browser';
-const TOOLS = 'Tools';
-const BUILD = 'Build for the browser tests';
 
 /** For how long the simulation of guardians takes new seeds; a soak sets the variable to hours. */
 const SIMULATION_SECONDS = process.env.REKINDLE_SIMULATION_SECONDS ?? '240';
@@ -38,26 +37,37 @@ async function build() {
   await buildGuardian();
 }
 
-async function browserTests() {
+/** Runs one of the sets of tests that the configuration of Playwright names. */
+async function browserTests(set, env = {}) {
   const { browser } = await ensureChromium();
-  await run('npm', ['run', '--silent', 'test', '--workspace', BROWSER_TESTS], { label: 'browser tests', env: { CHROMIUM: browser, CI: '1' } });
+  await run('npm', ['run', '--silent', 'test', '--workspace', BROWSER_TESTS], {
+    label: `browser tests: ${set}`,
+    env: { CHROMIUM: browser, CI: '1', REKINDLE_BROWSER_TESTS: set, ...env },
+  });
 }
+
+const consumerTests = () => withConsumers((folder) => browserTests('consumers', { REKINDLE_CONSUMERS: folder }));
 
 async function tools() {
   await ensureBuildTools();
   await ensureChromium();
 }
 
+const TOOLS = { name: 'Tools', run: tools };
+const BUILD = { name: 'Build for the browser tests', needs: [TOOLS.name], run: build };
+
+/** The steps of each part; a step that several have runs once. */
 const PARTS = {
-  rust: [{ name: 'Rust tests', needs: [TOOLS], run: rustTests }],
-  wasm: [{ name: 'Wallet tests in Chromium', needs: [TOOLS], run: runWasmTests }],
-  unit: [{ name: 'JavaScript tests', needs: [TOOLS], run: unitTests }],
+  rust: [{ name: 'Rust tests', needs: [TOOLS.name], run: rustTests }],
+  wasm: [{ name: 'Wallet tests in Chromium', needs: [TOOLS.name], run: runWasmTests }],
+  unit: [{ name: 'JavaScript tests', needs: [TOOLS.name], run: unitTests }],
   browser: [
-    { name: BUILD, needs: [TOOLS], run: build },
-    { name: 'Size of the download', needs: [TOOLS, BUILD], run: async () => checkSizes() },
-    { name: 'Contents of the npm package', needs: [TOOLS, BUILD], run: checkTarball },
-    { name: 'End to end in Chromium', needs: [TOOLS, BUILD], run: browserTests },
+    BUILD,
+    { name: 'Size of the download', needs: [BUILD.name], run: async () => checkSizes() },
+    { name: 'Contents of the npm package', needs: [BUILD.name], run: checkTarball },
+    { name: 'End to end in Chromium', needs: [BUILD.name], run: () => browserTests('chromium') },
   ],
+  consumers: [BUILD, { name: 'The packed package in projects', needs: [BUILD.name], run: consumerTests }],
 };
 
 await main(async () => {
@@ -65,6 +75,6 @@ await main(async () => {
   const unknown = wanted.find((part) => !Object.hasOwn(PARTS, part));
   if (unknown) throw new Failure(`no part "${unknown}"; there are ${Object.keys(PARTS).join(', ')}`);
   const parts = wanted.length > 0 ? wanted : Object.keys(PARTS);
-  const passed = await runSteps([{ name: TOOLS, run: tools }, ...parts.flatMap((part) => PARTS[part])]);
+  const passed = await runSteps(new Set([TOOLS, ...parts.flatMap((part) => PARTS[part])]));
   process.exitCode = passed ? 0 : 1;
 });

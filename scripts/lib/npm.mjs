@@ -1,4 +1,5 @@
-// npm packages of the root and its workspaces, installed only when their lists changed.
+// npm packages, installed only when their lists changed: those of the root with its workspaces, which
+// everybody needs, and those of folders with a lock file of their own, which only their part needs.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -19,6 +20,9 @@ export function packageOf(folder) {
   return JSON.parse(readFileSync(at(folder, 'package.json'), 'utf8'));
 }
 
+/** Keeps npm quiet about what nobody asked for. */
+export const QUIET = ['--no-audit', '--no-fund', '--loglevel=error'];
+
 /** Makes sure that node_modules holds what package-lock.json names. */
 export async function ensureNpm() {
   ensureNode();
@@ -28,8 +32,19 @@ export async function ensureNpm() {
   note('installing npm packages');
   // `ci` trusts only the lock file but starts from nothing; `install` keeps what is there.
   const command = existsSync(stamp) || !existsSync(at('package-lock.json')) ? 'install' : 'ci';
-  await run('npm', [command, '--no-audit', '--no-fund', '--loglevel=error'], { label: `npm ${command}` });
+  await run('npm', [command, ...QUIET], { label: `npm ${command}` });
   writeStamp(stamp, lists());
+}
+
+/** Makes sure that a folder with a lock file of its own has what that names; from npm's cache where it can be. */
+export async function ensureNpmOf(folder) {
+  ensureNode();
+  const hash = hashFiles([at(folder, 'package-lock.json'), at(folder, 'package.json')]);
+  const stamp = at(folder, 'node_modules', '.rekindle.stamp');
+  if (stamped(stamp, hash)) return;
+  note(`installing npm packages of ${folder}`);
+  await run('npm', ['ci', '--prefer-offline', ...QUIET], { label: `npm ci of ${folder}`, cwd: at(folder) });
+  writeStamp(stamp, hash);
 }
 
 /** The folder of an installed package's programs, for PATH. */

@@ -81,7 +81,7 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
   newDevice: async ({ browser, baseURL, watch }, use) => {
     const devices: BrowserContext[] = [];
     await use(async (options = {}) => {
-      const device = await browser.newContext({ baseURL: baseURL!, ...options });
+      const device = await browser.newContext({ ...(baseURL && { baseURL }), ...options });
       watch.follow(device);
       devices.push(device);
       return device;
@@ -93,3 +93,6 @@ export const test = base.extend<TestFixtures, WorkerFixtures>({
     await use(async (options) => WalletPage.open(await newDevice(options), watch));
   },
 });
+
+/** The same for pages that are not the wallet app's, and that a test serves by itself. */
+export const elsewhere = test.extend({ baseURL: async ({}, use) => use(undefined) });
