@@ -55,15 +55,19 @@ pub async fn write(
         let detail = "the backup is not signed by its key, or not of a length that backups have";
         return Err(ApiError::unprocessable("invalid_signature", detail));
     }
-    let _place = api.backup_places.try_acquire().map_err(|_| ApiError::too_many_requests(5))?;
+    let places = api.backup_places.clone();
+    let place = places.try_acquire_owned().map_err(|_| ApiError::too_many_requests(5))?;
     let worker = api.clone();
-    // Waits for the disk.
-    let written = tokio::task::spawn_blocking(move || match kept(&worker)?.write(&key, &backup) {
-        Ok(version) => Ok(version),
-        Err(error @ BackupError::Full) => {
-            Err(ApiError::new(StatusCode::FORBIDDEN, "backups_full", error.to_string()))
+    // Waits for the disk, and holds its place until then even if the client has hung up.
+    let written = tokio::task::spawn_blocking(move || {
+        let _place = place;
+        match kept(&worker)?.write(&key, &backup) {
+            Ok(version) => Ok(version),
+            Err(error @ BackupError::Full) => {
+                Err(ApiError::new(StatusCode::FORBIDDEN, "backups_full", error.to_string()))
+            }
+            Err(BackupError::Db(error)) => Err(error.into()),
         }
-        Err(BackupError::Db(error)) => Err(error.into()),
     });
     let version = written.await.map_err(|error| ApiError::internal(&error))??;
     api.answer(encoding, uri.path(), asking.challenge, &version)

@@ -85,7 +85,7 @@ pub(crate) struct Api {
     backups: Option<Backups>,
     /// What wallets may still write, and how many of them are waiting for it.
     backup_writes: TokenBuckets,
-    backup_places: Semaphore,
+    backup_places: Arc<Semaphore>,
     mint: ModuleId,
     deposit: ModuleId,
     /// The keys of the issuers, by id.
@@ -144,7 +144,7 @@ impl Api {
             backup,
             backups,
             backup_writes: TokenBuckets::new(backups::BURST, backups::PER_SECOND),
-            backup_places: Semaphore::new(backups::WRITES),
+            backup_places: Arc::new(Semaphore::new(backups::WRITES)),
             metrics: Metrics::new(),
             signer: ShareSigner::new(node.keys().mint.clone()),
             buckets: TokenBuckets::new(limits.burst.into(), limits.requests_per_second.into()),
