@@ -1,5 +1,4 @@
 //! End-to-end tests and benches over the whole project.
 
-pub mod credits;
 pub mod load;
 pub mod native;

@@ -12,7 +12,7 @@ use std::{
 };
 
 use rekindle_guardian::{
-    dev::{DevFederation, DevOptions},
+    dev::{Credits, DevFederation, DevOptions},
     node::{NodeHandle, SubmitError},
 };
 use rekindle_protocol::{
@@ -20,7 +20,6 @@ use rekindle_protocol::{
     encoding::Canonical,
     transaction::Transaction,
 };
-use rekindle_tests::credits::Credits;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},

@@ -10,6 +10,7 @@
 //! takes `stop N` and `start N`, and answers `stopped N`, `started N` or `error TEXT`.
 
 mod command;
+mod credits;
 mod data;
 mod federation;
 #[cfg(test)]
@@ -20,6 +21,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use crate::node::NodeError;
 
 pub use command::Command;
+pub use credits::Credits;
 pub use data::{DataDir, DataError};
 pub use federation::{DevFederation, run};
 

@@ -9,13 +9,9 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use rekindle_protocol::{
-    amount::Amount,
     api::{TransactionStatus, paths},
-    bytes::{FederationId, Hash, Tag, Tweak},
     encoding::Canonical,
-    modules::deposit::{CreditRequest, DepositAddress},
-    schnorr,
-    transaction::{ModuleId, Transaction},
+    transaction::Transaction,
 };
 use tokio::time::timeout;
 
@@ -61,33 +57,5 @@ impl Client {
         let (status, body) = self.ask(Method::GET, url, vec![]).await.expect("no answer");
         assert_eq!(status, StatusCode::OK);
         body
-    }
-}
-
-/// Writes transactions as cheap as they come: an issuer's credits to nobody.
-pub struct Issuer {
-    /// The federation.
-    pub federation: FederationId,
-    /// Its deposit module.
-    pub deposit: ModuleId,
-    /// The issuer's key.
-    pub key: schnorr::SecretKey,
-}
-
-impl Issuer {
-    /// A credit of one sat; each number gives another.
-    pub fn credit(&self, number: u64) -> Transaction {
-        let mut reference = Hash([0; 32]);
-        reference.0[..8].copy_from_slice(&number.to_le_bytes());
-        let address = DepositAddress {
-            federation: DepositAddress::federation_prefix(&self.federation),
-            tweak: Tweak([0; 16]),
-            tag: Tag([0; 2]),
-            claim_key: self.key.public_key(),
-        };
-        let amount = Amount(1);
-        CreditRequest::sign(&self.federation, self.deposit, 0, &self.key, &address, amount, reference)
-            .transaction(self.deposit)
-            .unwrap()
     }
 }

@@ -19,6 +19,7 @@ use std::{
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rekindle_guardian::{
+    dev::Credits,
     guardian::deal::Deal,
     secrets::{KeyDerivation, Password},
 };
@@ -31,7 +32,7 @@ use rekindle_protocol::{
 };
 use tokio::{sync::watch, time::timeout};
 
-use client::{Client, Issuer};
+use client::Client;
 use process::{PASSWORD, PATIENCE, Process};
 
 const GUARDIANS: usize = 4;
@@ -56,17 +57,13 @@ async fn kill_in_a_loop(seed: u64) {
     };
     let dealt = deal.run().unwrap();
     let config = dealt.homes[0].member(&deal.password).unwrap().config;
-    let issuer = Issuer {
-        federation: config.federation_id(),
-        deposit: config.deposit().unwrap().0,
-        key: dealt.issuer,
-    };
+    let credits = Credits::new(&config, dealt.issuer).unwrap();
     let mut guardians: Vec<_> = dealt.homes.iter().map(|home| Process::new(home.path())).collect();
     let mut addresses = Vec::new();
     for guardian in &mut guardians {
         addresses.push(guardian.start().await["api"].as_str().unwrap().to_owned());
     }
-    let load = Load::start(issuer, addresses.clone());
+    let load = Load::start(credits, addresses.clone());
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     for round in 0..ROUNDS {
         // At a moment that depends on what happens, not on the clock.
@@ -87,13 +84,13 @@ async fn kill_in_a_loop(seed: u64) {
         }
     }
     load.wait_for(5).await;
-    let (client, issuer, taken_up) = load.stop().await;
+    let (client, credits, taken_up) = load.stop().await;
     println!("{} transactions were taken up", taken_up.len());
 
     // Every guardian orders again.
     let mut last = 0;
     for (number, address) in (u64::MAX - 10..).zip(&addresses) {
-        let credit = issuer.credit(number);
+        let credit = credits.credit(number);
         client.submit(address, &credit).await.expect("taken up");
         for address in &addresses {
             last = accepted(&client, address, &credit).await.max(last);
@@ -146,7 +143,7 @@ struct Load {
 
 struct Shared {
     client: Client,
-    issuer: Issuer,
+    credits: Credits,
     stop: AtomicBool,
     /// What was taken up, and the session in which it was accepted as far as its guardian lived to say.
     taken_up: Mutex<Vec<(Transaction, Option<u64>)>>,
@@ -155,10 +152,10 @@ struct Shared {
 }
 
 impl Load {
-    fn start(issuer: Issuer, addresses: Vec<String>) -> Self {
+    fn start(credits: Credits, addresses: Vec<String>) -> Self {
         let shared = Arc::new(Shared {
             client: Client::new(),
-            issuer,
+            credits,
             stop: AtomicBool::new(false),
             taken_up: Mutex::default(),
             accepted: watch::Sender::new(0),
@@ -178,13 +175,13 @@ impl Load {
         timeout(PATIENCE, enough).await.expect("consensus has stopped").unwrap();
     }
 
-    async fn stop(self) -> (Client, Issuer, Vec<(Transaction, Option<u64>)>) {
+    async fn stop(self) -> (Client, Credits, Vec<(Transaction, Option<u64>)>) {
         self.shared.stop.store(true, Ordering::Relaxed);
         for task in self.tasks {
             task.await.unwrap();
         }
         let shared = Arc::into_inner(self.shared).unwrap();
-        (shared.client, shared.issuer, shared.taken_up.into_inner().unwrap())
+        (shared.client, shared.credits, shared.taken_up.into_inner().unwrap())
     }
 }
 
@@ -192,7 +189,7 @@ impl Load {
 async fn submit(shared: Arc<Shared>, first: u64, address: String) {
     let mut number = first;
     while !shared.stop.load(Ordering::Relaxed) {
-        let credit = shared.issuer.credit(number);
+        let credit = shared.credits.credit(number);
         match shared.client.submit(&address, &credit).await {
             Some(_) => {
                 number += 1;

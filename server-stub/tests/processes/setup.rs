@@ -2,12 +2,16 @@
 
 use std::process::{Command, Stdio};
 
-use rekindle_guardian::guardian::deal::free_addresses;
+use rekindle_guardian::{
+    dev::Credits,
+    guardian::{Home, deal::free_addresses},
+    secrets::Password,
+};
 use rekindle_protocol::schnorr;
 use tokio::task::{JoinSet, spawn_blocking};
 
 use crate::{
-    client::{Client, Issuer},
+    client::Client,
     process::{PASSWORD, PATIENCE, Process},
 };
 
@@ -93,9 +97,9 @@ async fn guardians_found_a_federation_and_run_it() {
         addresses.push(ready["api"].as_str().unwrap().to_owned());
     }
     let client = Client::new();
-    let federation = line(&founded[0], "federation").parse().unwrap();
-    let issuer = Issuer { federation, deposit: 1, key };
-    let credit = issuer.credit(1);
+    let password = Password::new(PASSWORD.to_owned().into()).unwrap();
+    let config = Home::at(&homes[0]).member(&password).unwrap().config;
+    let credit = Credits::new(&config, key).unwrap().credit(1);
     client.submit(&addresses[0], &credit).await.expect("taken up");
     for address in &addresses {
         let session = crate::accepted(&client, address, &credit).await;

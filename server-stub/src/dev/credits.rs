@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use rekindle_guardian::dev::DataDir;
 use rekindle_protocol::{
     amount::Amount,
     bytes::{FederationId, Hash, Tag, Tweak},
+    config::{ClientConfig, ConfigError},
     modules::deposit::{CreditRequest, DepositAddress},
     schnorr,
     transaction::{ModuleId, Transaction},
 };
 
-/// Writes credits of a development federation's issuer.
+use super::{DataDir, DevError};
+
+/// Writes credits of a federation's first issuer, to test and measure guardians with.
 #[derive(Clone)]
 pub struct Credits {
     federation: FederationId,
@@ -20,14 +22,22 @@ pub struct Credits {
 }
 
 impl Credits {
-    /// The issuer of the federation in `data`, which must have been dealt.
+    /// The issuer of a federation whose key is `key`.
     ///
     /// # Errors
-    /// If there is none.
-    pub fn of(data: &Path) -> Result<Self, Box<dyn std::error::Error>> {
-        let data = DataDir::open(data)?.ok_or("there is no federation")?;
-        let config = data.config();
-        Ok(Self { federation: config.federation_id(), deposit: config.deposit()?.0, key: data.issuer()? })
+    /// [`ConfigError`] if the federation has no deposits.
+    pub fn new(config: &ClientConfig, key: schnorr::SecretKey) -> Result<Self, ConfigError> {
+        Ok(Self { federation: config.federation_id(), deposit: config.deposit()?.0, key })
+    }
+
+    /// The issuer of the development federation in `data`, which must have been dealt.
+    ///
+    /// # Errors
+    /// [`DevError`] if there is none.
+    pub fn of(data: &Path) -> Result<Self, DevError> {
+        let absent = || std::io::Error::from(std::io::ErrorKind::NotFound);
+        let data = DataDir::open(data)?.ok_or_else(absent)?;
+        Self::new(data.config(), data.issuer()?).map_err(|error| DevError::Config(error.to_string()))
     }
 
     /// A credit of one sat; each number gives another.
