@@ -1,9 +1,10 @@
 // `npm test [-- PART ...]`: every test of every kind, or only the parts named: rust, wasm, unit,
-// browser, consumers.
+// browser, consumers, docs.
 
 import { ensureBuildTools, buildGuardian, buildPackage, buildWeb, compilePackage } from './lib/build.mjs';
 import { ensureChromium } from './lib/chromium.mjs';
 import { withConsumers } from './lib/consumers.mjs';
+import { buildDocs } from './lib/docs.mjs';
 import { Failure, main } from './lib/failure.mjs';
 import { packageOf, workspaces } from './lib/npm.mjs';
 import { at } from './lib/paths.mjs';
@@ -68,6 +69,7 @@ const PARTS = {
     { name: 'End to end in Chromium', needs: [BUILD.name], run: () => browserTests('chromium') },
   ],
   consumers: [BUILD, { name: 'The packed package in projects', needs: [BUILD.name], run: consumerTests }],
+  docs: [{ name: 'Documentation', needs: [TOOLS.name], run: buildDocs }],
 };
 
 await main(async () => {
