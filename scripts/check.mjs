@@ -2,7 +2,7 @@
 
 import { compilePackage } from './lib/build.mjs';
 import { main } from './lib/failure.mjs';
-import { ensureNpm, npmBin, packageOf, workspaces } from './lib/npm.mjs';
+import { ensureNpm, ensureNpmOf, npmBin, packageOf, workspaces } from './lib/npm.mjs';
 import { at } from './lib/paths.mjs';
 import { run } from './lib/run.mjs';
 import { runSteps } from './lib/steps.mjs';
@@ -15,6 +15,7 @@ async function tools() {
   await ensureWasmTarget();
   await ensureRustComponents();
   await ensureNpm();
+  await ensureNpmOf('tests/firefox');
 }
 
 async function format() {

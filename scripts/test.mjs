@@ -1,12 +1,13 @@
 // `npm test [-- PART ...]`: every test of every kind, or only the parts named: rust, wasm, unit,
-// browser, consumers, docs.
+// browser, firefox, consumers, docs.
 
 import { ensureBuildTools, buildGuardian, buildPackage, buildWeb, compilePackage } from './lib/build.mjs';
 import { ensureChromium } from './lib/chromium.mjs';
 import { withConsumers } from './lib/consumers.mjs';
 import { buildDocs } from './lib/docs.mjs';
 import { Failure, main } from './lib/failure.mjs';
-import { packageOf, workspaces } from './lib/npm.mjs';
+import { ensureFirefox } from './lib/firefox.mjs';
+import { ensureNpmOf, packageOf, workspaces } from './lib/npm.mjs';
 import { at } from './lib/paths.mjs';
 import { run } from './lib/run.mjs';
 import { checkSizes } from './lib/sizes.mjs';
@@ -47,6 +48,11 @@ async function browserTests(set, env = {}) {
   });
 }
 
+async function firefoxTests() {
+  await ensureNpmOf('tests/firefox');
+  await browserTests('firefox', { FIREFOX: await ensureFirefox() });
+}
+
 const consumerTests = () => withConsumers((folder) => browserTests('consumers', { REKINDLE_CONSUMERS: folder }));
 
 async function tools() {
@@ -68,6 +74,7 @@ const PARTS = {
     { name: 'Contents of the npm package', needs: [BUILD.name], run: checkTarball },
     { name: 'End to end in Chromium', needs: [BUILD.name], run: () => browserTests('chromium') },
   ],
+  firefox: [BUILD, { name: 'End to end in Firefox', needs: [BUILD.name], run: firefoxTests }],
   consumers: [BUILD, { name: 'The packed package in projects', needs: [BUILD.name], run: consumerTests }],
   docs: [{ name: 'Documentation', needs: [TOOLS.name], run: buildDocs }],
 };

@@ -1,11 +1,11 @@
 // A Chromium and the driver that belongs to it, for tests and benches in a browser.
 
-import { accessSync, constants, mkdirSync, writeFileSync } from 'node:fs';
-import { delimiter, join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Failure } from './failure.mjs';
-import { note } from './log.mjs';
 import { toolsDir } from './paths.mjs';
-import { capture, run } from './run.mjs';
+import { installByApt, onPath } from './programs.mjs';
+import { capture } from './run.mjs';
 
 const BROWSERS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 const DRIVERS = ['chromedriver'];
@@ -30,46 +30,11 @@ export const chromiumFlags = [
   '--no-proxy-server',
 ];
 
-function onPath(names) {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    for (const name of names) {
-      const file = join(folder, name);
-      try {
-        accessSync(file, constants.X_OK);
-        return file;
-      } catch {
-        // Not here; look on.
-      }
-    }
-  }
-  return undefined;
-}
-
 function find() {
   return {
     browser: process.env.CHROMIUM ?? onPath(BROWSERS),
     driver: process.env.CHROMEDRIVER ?? onPath(DRIVERS),
   };
-}
-
-/** How to run a program as root without a question: [] as root, sudo where it needs no password. */
-async function asRoot() {
-  if (process.getuid?.() === 0) return [];
-  if (onPath(['sudo']) && (await capture('sudo', ['-n', 'true'])).code === 0) return ['sudo', '-n'];
-  return undefined;
-}
-
-async function installByApt() {
-  const prefix = onPath(['apt-get']) && (await asRoot());
-  if (!prefix) return;
-  note(`installing ${APT_PACKAGES.join(' and ')} by apt`);
-  const apt = (...args) => {
-    const [command, ...rest] = [...prefix, 'env', 'DEBIAN_FRONTEND=noninteractive', 'apt-get', ...args];
-    return run(command, rest, { label: `apt-get ${args[0]}` });
-  };
-  // One unreachable source of packages need not be the one that is wanted.
-  await apt('update', '-q').catch((error) => note(error.message));
-  await apt('install', '-q', '-y', '--no-install-recommends', ...APT_PACKAGES);
 }
 
 async function majorVersion(program) {
@@ -95,7 +60,7 @@ export async function ensureChromium() {
   let found = find();
   if (!found.browser || !found.driver) {
     let reason = '';
-    await installByApt().catch((error) => (reason = ` (${error.message})`));
+    await installByApt(APT_PACKAGES).catch((error) => (reason = ` (${error.message})`));
     found = find();
     const missing = !found.browser ? 'Chromium' : !found.driver ? 'chromedriver' : undefined;
     if (missing) throw new Failure(`${missing} is missing${reason}: ${HOW_TO_GET}`);
