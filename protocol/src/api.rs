@@ -3,6 +3,8 @@
 //! Bodies are canonical bytes (`application/octet-stream`) by default; `Accept: application/json` gives the same
 //! content as JSON.
 
+mod status;
+
 use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +16,14 @@ use crate::{
     session::MAX_SESSION_BYTES,
 };
 
-/// Version of the API in every path.
-pub const API_VERSION: u32 = 1;
+pub use status::{Audit, Connection, Status, StatusV1};
+
+/// The newest version of the API. It differs from version 1 in [`Status`], which has the audit.
+pub const API_VERSION: u32 = 2;
+/// The version before, which guardians and wallets still speak.
+pub const PREVIOUS_API_VERSION: u32 = 1;
+/// The code of the [`Problem`] with which a guardian says that it does not speak a path's version.
+pub const UNKNOWN_VERSION: &str = "unknown_version";
 /// Largest range answer in bytes, whatever the client asks for.
 pub const MAX_RANGE_BYTES: usize = 16 << 20;
 /// Longest long-poll in seconds.
@@ -23,7 +31,7 @@ pub const MAX_WAIT_SECONDS: u64 = 60;
 /// Most bytes of a rejection's explanation.
 pub const MAX_REASON_BYTES: usize = 300;
 
-/// Paths, relative to a guardian's base URL.
+/// Paths, relative to a guardian's base URL, in version 1; [`paths::in_version`] gives those of others.
 pub mod paths {
     use crate::bytes::{SchnorrKey, TxId};
 
@@ -45,7 +53,7 @@ pub mod paths {
     pub const ISSUER_CREDITS: &str = "/v1/issuer/credits";
     /// What was burned toward an issuer; `?from=A&wait=SECONDS`, with the issuer's signature.
     pub const ISSUER_WITHDRAWALS: &str = "/v1/issuer/withdrawals";
-    /// Guardians' announcements of their URLs.
+    /// The newest announcement of each guardian's URL; takes newer ones.
     pub const ANNOUNCEMENTS: &str = "/v1/announcements";
     /// What the federation owes, for its operators.
     pub const ADMIN_AUDIT: &str = "/v1/admin/audit";
@@ -61,6 +69,11 @@ pub mod paths {
     pub const HEALTH: &str = "/health";
     /// For Prometheus.
     pub const METRICS: &str = "/metrics";
+
+    /// A path of version 1 in another version. Paths without a version are the same in all.
+    pub fn in_version(path: &str, version: u32) -> String {
+        path.strip_prefix("/v1/").map_or_else(|| path.to_owned(), |rest| format!("/v{version}/{rest}"))
+    }
 
     /// One session; `?wait=SECONDS` waits until it is complete.
     pub fn session(index: u64) -> String {
@@ -211,45 +224,6 @@ impl RejectionReason {
     }
 }
 
-/// The answer to `GET /v1/status`.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-pub struct Status {
-    /// Which guardian answers.
-    pub guardian: u16,
-    /// Version of its software.
-    #[borsh(deserialize_with = "encoding::text::<100, _>")]
-    pub version: String,
-    /// Versions of the API that it speaks.
-    #[borsh(deserialize_with = "encoding::list::<16, _, _>")]
-    pub api_versions: Vec<u32>,
-    /// Number of the current session.
-    pub session_count: u64,
-    /// The current epoch.
-    pub epoch: u64,
-    /// For each guardian the last epoch with a contribution of its, if any since the start.
-    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
-    pub latest_contributions: Vec<Option<u64>>,
-    /// For each guardian how it is connected to this one.
-    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
-    pub connections: Vec<Connection>,
-}
-
-/// How a guardian is connected to the one that answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Connection {
-    /// It is the one that answers.
-    Own,
-    /// Messages flow.
-    Connected,
-    /// It is dialled, or waited for.
-    Disconnected,
-    /// It sent what no correct guardian sends, and is not listened to until this guardian restarts.
-    Banned,
-    /// In the same process, where nothing can be disconnected.
-    Local,
-}
-
 /// An error as RFC 9457 describes it, `application/problem+json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Problem {
@@ -288,6 +262,12 @@ mod tests {
     }
 
     #[test]
+    fn paths_have_a_version() {
+        assert_eq!(paths::in_version(paths::STATUS, 2), "/v2/status");
+        assert_eq!(paths::in_version(paths::HEALTH, 2), "/health");
+    }
+
+    #[test]
     fn statuses_round_trip() {
         let reason = RejectionReason::AlreadySpent { input: 1, session: 9 };
         for status in [
@@ -306,7 +286,6 @@ mod tests {
         fn decoders_are_strict(bytes in vec(any::<u8>(), 0..200)) {
             assert_strict::<Attested>(&bytes);
             assert_strict::<TransactionStatus>(&bytes);
-            assert_strict::<Status>(&bytes);
         }
     }
 }

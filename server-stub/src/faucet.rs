@@ -6,7 +6,7 @@ use axum::{Router, extract::DefaultBodyLimit, extract::State, routing::post};
 use rand::RngCore;
 use rekindle_protocol::{
     amount::Amount,
-    api::TransactionStatus,
+    api::{API_VERSION, PREVIOUS_API_VERSION, TransactionStatus},
     bytes::{FederationId, Hash, TxId},
     modules::deposit::{CreditRequest, DepositAddress},
     schnorr,
@@ -67,7 +67,7 @@ pub fn router(faucet: Faucet) -> Router {
         .route(PATH, post(give))
         .layer(DefaultBodyLimit::max(MAX_REQUEST_BYTES))
         .with_state(Arc::new(faucet));
-    for_browsers(routes)
+    for_browsers(routes, PREVIOUS_API_VERSION..=API_VERSION)
 }
 
 async fn give(

@@ -47,6 +47,7 @@ async fn a_thousand_clients_do_not_stop_consensus() {
         port: Some(0),
         session_time: Duration::from_millis(200),
         announced: Default::default(),
+        api_versions: Default::default(),
     };
     let federation = DevFederation::start(&options).await.unwrap();
     let credits = Credits::of(dir.path()).unwrap();

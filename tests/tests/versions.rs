@@ -83,6 +83,7 @@ async fn a_wallet_recovers_while_one_guardian_speaks_another_version() {
         port: Some(0),
         session_time: Duration::from_millis(100),
         announced: [(1, url)].into(),
+        api_versions: Default::default(),
     };
     let federation = DevFederation::start(&options).await.unwrap();
 

@@ -12,8 +12,8 @@ use axum::{
     http::{StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use rekindle_protocol::{config::UrlAnnouncement, encoding::Canonical, session::SessionStatus};
-use serde::{Deserialize, Serialize};
+use rekindle_protocol::{api::Audit, config::UrlAnnouncement, encoding::Canonical, session::SessionStatus};
+use serde::Deserialize;
 use tokio::time::timeout;
 use zeroize::Zeroizing;
 
@@ -21,12 +21,9 @@ use super::{
     Api, ApiError,
     answer::NO_STORE,
     extract::{Body, Json},
+    status,
 };
-use crate::{
-    db::DbError,
-    ledger::Audit,
-    node::{AdoptError, SubmitError},
-};
+use crate::node::{AdoptError, SubmitError};
 
 /// Fewest characters of a token: 22 of base64 are 128 bits.
 const MIN_TOKEN_CHARS: usize = 22;
@@ -102,42 +99,8 @@ impl FromRequestParts<Arc<Api>> for Operator {
     }
 }
 
-/// The answer to `GET /v1/admin/audit`, in sats.
-#[derive(Debug, Serialize)]
-pub struct AuditAnswer {
-    /// Notes issued, ever.
-    issued: u128,
-    /// Notes spent.
-    redeemed: u128,
-    /// What issuers credited.
-    credited: u128,
-    /// Credits claimed.
-    claimed: u128,
-    /// What was burned toward issuers.
-    withdrawn: u128,
-    /// What the federation kept.
-    fees: u128,
-    /// What it owes: notes in circulation and unclaimed credits.
-    liabilities: Option<u128>,
-    /// What it must owe: credits less withdrawals and fees.
-    backing: Option<u128>,
-    /// Whether the two are the same.
-    balanced: bool,
-}
-
-pub async fn audit(State(api): State<Arc<Api>>, _: Operator) -> Result<axum::Json<AuditAnswer>, ApiError> {
-    let audit = Audit::read(&api.node.db().read()?).map_err(DbError::from)?;
-    Ok(axum::Json(AuditAnswer {
-        issued: audit.issued,
-        redeemed: audit.redeemed,
-        credited: audit.credited,
-        claimed: audit.claimed,
-        withdrawn: audit.withdrawn,
-        fees: audit.fees,
-        liabilities: audit.liabilities(),
-        backing: audit.backing(),
-        balanced: audit.is_balanced(),
-    }))
+pub async fn audit(State(api): State<Arc<Api>>, _: Operator) -> Result<axum::Json<Audit>, ApiError> {
+    Ok(axum::Json(status::audit(&api)?))
 }
 
 pub async fn backup(State(api): State<Arc<Api>>, _: Operator) -> Result<Response, ApiError> {

@@ -1,6 +1,6 @@
 //! What happens to every request and answer.
 
-use std::{sync::Arc, time::Instant};
+use std::{ops::RangeInclusive, sync::Arc, time::Instant};
 
 use axum::{
     Router,
@@ -9,7 +9,7 @@ use axum::{
     middleware::{self, Next},
     response::{IntoResponse, Response},
 };
-use rekindle_protocol::api::API_VERSION;
+use rekindle_protocol::api::UNKNOWN_VERSION;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{Any, CorsLayer, Vary},
@@ -25,8 +25,8 @@ use super::{
 const PREFLIGHT_AGE: std::time::Duration = std::time::Duration::from_secs(86_400);
 
 /// Lets any page ask, lets it see the headers it needs, and turns a panic into an answer: for every HTTP service of
-/// this crate.
-pub fn for_browsers(router: Router) -> Router {
+/// this crate. `versions` are those of the paths that it knows.
+pub fn for_browsers(router: Router, versions: RangeInclusive<u32>) -> Router {
     let exposed: [HeaderName; 4] =
         [header::ETAG, header::RETRY_AFTER, header::LOCATION, header::CONTENT_LENGTH];
     let cors = CorsLayer::new()
@@ -38,7 +38,7 @@ pub fn for_browsers(router: Router) -> Router {
         // Answers are the same for every origin, so caches need not tell origins apart.
         .vary(Vary::list([]));
     router
-        .fallback(not_found)
+        .fallback(move |uri: Uri| std::future::ready(not_found(&uri, &versions)))
         .method_not_allowed_fallback(|| async {
             let detail = "the endpoint does not know this method";
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
@@ -49,13 +49,17 @@ pub fn for_browsers(router: Router) -> Router {
 }
 
 /// A client that speaks another version must be able to tell that from a thing that is not there.
-async fn not_found(uri: Uri) -> ApiError {
+fn not_found(uri: &Uri, versions: &RangeInclusive<u32>) -> ApiError {
     let version = uri.path().strip_prefix("/v").and_then(|rest| rest.split('/').next()?.parse::<u32>().ok());
     match version {
-        Some(version) if version != API_VERSION => ApiError::new(
+        Some(version) if !versions.contains(&version) => ApiError::new(
             StatusCode::NOT_FOUND,
-            "unknown_version",
-            format!("this guardian speaks version {API_VERSION} of the API, not {version}"),
+            UNKNOWN_VERSION,
+            format!(
+                "this guardian speaks versions {} to {} of the API, not {version}",
+                versions.start(),
+                versions.end()
+            ),
         ),
         _ => ApiError::not_found("there is no such endpoint"),
     }

@@ -45,11 +45,18 @@ mod withdrawals;
 #[cfg(test)]
 mod tests;
 
-use std::sync::{Arc, Mutex};
+use std::{
+    ops::RangeInclusive,
+    sync::{Arc, Mutex},
+};
 
 use axum::response::Response;
 use rekindle_protocol::{
-    api::Attested, bytes::SchnorrKey, config::ConfigError, encoding::Canonical, transaction::ModuleId,
+    api::{API_VERSION, Attested, PREVIOUS_API_VERSION},
+    bytes::SchnorrKey,
+    config::ConfigError,
+    encoding::Canonical,
+    transaction::ModuleId,
 };
 use serde::Serialize;
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -78,6 +85,7 @@ pub use tls::{ApiTlsError, tls_from_files};
 /// What the handlers share.
 pub(crate) struct Api {
     node: NodeHandle,
+    versions: RangeInclusive<u32>,
     announcements: Arc<Announcements>,
     peers: Option<watch::Receiver<Vec<PeerStatus>>>,
     admin: Option<AdminToken>,
@@ -106,6 +114,8 @@ pub struct Setup {
     pub limits: Limits,
     /// Where guardians are reached.
     pub announcements: Arc<Announcements>,
+    /// The versions of the API that it speaks.
+    pub versions: RangeInclusive<u32>,
     /// How peers are connected; `None` if they are in the same process.
     pub peers: Option<watch::Receiver<Vec<PeerStatus>>>,
     /// What the operator proves itself with; without it the endpoints for operators refuse everybody.
@@ -117,11 +127,12 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The usual limits, no backups, nothing for operators.
+    /// The usual limits, all versions, no backups, nothing for operators.
     pub fn new(announcements: Arc<Announcements>) -> Self {
         Self {
             limits: Limits::default(),
             announcements,
+            versions: PREVIOUS_API_VERSION..=API_VERSION,
             peers: None,
             admin: None,
             backup: None,
@@ -132,12 +143,13 @@ impl Setup {
 
 impl Api {
     fn new(node: NodeHandle, setup: Setup) -> Result<Arc<Self>, ConfigError> {
-        let Setup { limits, announcements, peers, admin, backup, backups } = setup;
+        let Setup { limits, announcements, versions, peers, admin, backup, backups } = setup;
         let (deposit, deposit_config) = node.config().deposit()?;
         Ok(Arc::new(Self {
             mint: node.config().mint()?.0,
             deposit,
             issuers: deposit_config.issuers.iter().map(|issuer| issuer.key).collect(),
+            versions,
             announcements,
             peers,
             admin,

@@ -35,12 +35,14 @@ const MAX_BACKUP_BYTES: usize = 2 * MAX_SEALED_BYTES + (4 << 10);
 /// A number.
 const MAX_UPGRADE_BYTES: usize = 1 << 10;
 
-/// Every endpoint. `{}` marks the variable part of a path.
-pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+/// Every endpoint of a version of the API, at its path in version 1. `{}` marks the variable part of a path.
+pub fn endpoints(version: u32) -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
     let limit = DefaultBodyLimit::max;
+    // All that versions differ in.
+    let status = if version == 1 { get(status::status_v1) } else { get(status::status) };
     vec![
         (paths::CONFIG, get(status::config)),
-        (paths::STATUS, get(status::status)),
+        (paths::STATUS, status),
         (paths::SESSION_COUNT, get(status::session_count)),
         (paths::SESSIONS, get(ranges::sessions)),
         (paths::RECOVERY, get(ranges::recovery)),
@@ -61,9 +63,12 @@ pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         (paths::ADMIN_URL, post(admin::url).layer(limit(MAX_ANNOUNCEMENT_BYTES))),
         (paths::ADMIN_UPGRADE, post(admin::upgrade).layer(limit(MAX_UPGRADE_BYTES))),
         (paths::ADMIN_SESSIONS, post(admin::adopt).layer(limit(MAX_SESSION_BYTES + 1))),
-        (paths::METRICS, get(metrics::metrics)),
-        ("/", get(page::page)),
     ]
+}
+
+/// Every endpoint that has no version.
+pub fn unversioned() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
+    vec![(paths::METRICS, get(metrics::metrics)), ("/", get(page::page))]
 }
 
 /// The session API of a node.
@@ -72,12 +77,18 @@ pub fn endpoints() -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
 /// [`ConfigError`] if the node's config lacks a module.
 pub fn router(node: NodeHandle, setup: Setup) -> Result<Router, ConfigError> {
     let api = Api::new(node, setup)?;
-    let limited = endpoints()
+    let versioned = api.versions.clone().flat_map(|version| {
+        endpoints(version).into_iter().map(move |(path, methods)| (paths::in_version(path, version), methods))
+    });
+    let limited = unversioned()
         .into_iter()
-        .fold(Router::new(), |router, (path, methods)| router.route(path, methods))
+        .map(|(path, methods)| (path.to_owned(), methods))
+        .chain(versioned)
+        .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
         .layer(from_fn_with_state(api.clone(), budget::bound_answers))
         .layer(from_fn_with_state(api.clone(), middleware::rate_limit))
         .with_state(api.clone());
-    let all = middleware::for_browsers(limited.route(paths::HEALTH, get(status::health)));
+    let all =
+        middleware::for_browsers(limited.route(paths::HEALTH, get(status::health)), api.versions.clone());
     Ok(all.layer(from_fn_with_state(api, metrics::count)))
 }

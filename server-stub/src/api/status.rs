@@ -7,7 +7,7 @@ use std::{
 
 use axum::{extract::State, http::Uri, response::Response};
 use rekindle_protocol::{
-    api::{API_VERSION, Connection, Status},
+    api::{Audit, Connection, Status, StatusV1},
     config::ConfigDocument,
 };
 
@@ -16,6 +16,7 @@ use super::{
     answer::Encoding,
     extract::{Asking, Parameters},
 };
+use crate::{db::DbError, ledger};
 
 /// How old an answer to `GET /v1/status` may be.
 const STATUS_AGE: Duration = Duration::from_millis(500);
@@ -26,23 +27,41 @@ pub struct StatusCache(Option<(Instant, Status)>);
 
 impl StatusCache {
     /// The last answer, or a new one if that is too old.
-    fn get(&mut self, now: Instant, make: impl FnOnce() -> Status) -> &Status {
+    fn get<E>(&mut self, now: Instant, make: impl FnOnce() -> Result<Status, E>) -> Result<&Status, E> {
         let fresh = self.0.take().filter(|(made, _)| now.saturating_duration_since(*made) < STATUS_AGE);
-        &self.0.insert(fresh.unwrap_or_else(|| (now, make()))).1
+        let answer = fresh.map_or_else(|| make().map(|made| (now, made)), Ok)?;
+        Ok(&self.0.insert(answer).1)
     }
 }
 
-fn now(api: &Api) -> Status {
+fn now(api: &Api) -> Result<Status, ApiError> {
     let progress = api.node.progress().borrow().clone();
-    Status {
+    Ok(Status {
         guardian: api.node.id(),
         version: env!("CARGO_PKG_VERSION").into(),
-        api_versions: vec![API_VERSION],
+        api_versions: api.versions.clone().collect(),
         session_count: progress.session_count,
         epoch: progress.epoch,
         latest_contributions: progress.latest_contributions,
         connections: connections(api),
-    }
+        audit: audit(api)?,
+    })
+}
+
+/// What the federation owes, and what it must owe.
+pub fn audit(api: &Api) -> Result<Audit, ApiError> {
+    let audit = ledger::Audit::read(&api.node.db().read()?).map_err(DbError::from)?;
+    Ok(Audit {
+        issued: audit.issued,
+        redeemed: audit.redeemed,
+        credited: audit.credited,
+        claimed: audit.claimed,
+        withdrawn: audit.withdrawn,
+        fees: audit.fees,
+        liabilities: audit.liabilities(),
+        backing: audit.backing(),
+        balanced: audit.is_balanced(),
+    })
 }
 
 /// How each guardian is connected to this one, by id.
@@ -65,12 +84,17 @@ pub fn connections(api: &Api) -> Vec<Connection> {
         .collect()
 }
 
+fn cached(api: &Api) -> Result<Status, ApiError> {
+    let mut cache = api.status.lock().unwrap_or_else(PoisonError::into_inner);
+    cache.get(Instant::now(), || now(api)).cloned()
+}
+
 pub async fn status(State(api): State<Arc<Api>>, encoding: Encoding) -> Result<Response, ApiError> {
-    let status = {
-        let mut cache = api.status.lock().unwrap_or_else(PoisonError::into_inner);
-        cache.get(Instant::now(), || now(&api)).clone()
-    };
-    encoding.answer(&status)
+    encoding.answer(&cached(&api)?)
+}
+
+pub async fn status_v1(State(api): State<Arc<Api>>, encoding: Encoding) -> Result<Response, ApiError> {
+    encoding.answer(&StatusV1::from(cached(&api)?))
 }
 
 pub async fn session_count(
@@ -98,20 +122,23 @@ mod tests {
 
     #[test]
     fn a_status_is_made_twice_a_second_at_most() {
-        let status = |epoch| Status {
-            guardian: 0,
-            version: String::new(),
-            api_versions: vec![],
-            session_count: 0,
-            epoch,
-            latest_contributions: vec![],
-            connections: vec![],
+        let status = |epoch| {
+            Ok::<_, ()>(Status {
+                guardian: 0,
+                version: String::new(),
+                api_versions: vec![],
+                session_count: 0,
+                epoch,
+                latest_contributions: vec![],
+                connections: vec![],
+                audit: Audit::default(),
+            })
         };
         let (mut cache, start) = (StatusCache::default(), Instant::now());
         let later = |milliseconds| start + Duration::from_millis(milliseconds);
-        assert_eq!(cache.get(start, || status(1)).epoch, 1);
-        assert_eq!(cache.get(later(499), || status(2)).epoch, 1);
-        assert_eq!(cache.get(later(500), || status(3)).epoch, 3);
-        assert_eq!(cache.get(later(999), || status(4)).epoch, 3);
+        assert_eq!(cache.get(start, || status(1)).unwrap().epoch, 1);
+        assert_eq!(cache.get(later(499), || status(2)).unwrap().epoch, 1);
+        assert_eq!(cache.get(later(500), || status(3)).unwrap().epoch, 3);
+        assert_eq!(cache.get(later(999), || status(4)).unwrap().epoch, 3);
     }
 }

@@ -1,6 +1,6 @@
 //! `guardian dev`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::Args;
 use rekindle_guardian::dev::{self, DevOptions};
@@ -35,6 +35,7 @@ impl Dev {
             port: self.base_port,
             session_time: Duration::from_millis(self.session_ms),
             announced: self.announce.into_iter().collect(),
+            api_versions: BTreeMap::new(),
         };
         block_on(async {
             Ok(dev::run(&options, stdin_lines(), stop_signal()?, |line| println!("{line}")).await?)

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     future::Future,
+    ops::RangeInclusive,
     path::Path,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -46,6 +47,7 @@ pub struct DevFederation {
     hub: Hub,
     ports: Vec<u16>,
     announcements: Arc<Announcements>,
+    api_versions: BTreeMap<u16, RangeInclusive<u32>>,
     guardians: BTreeMap<u16, ServedNode>,
     handles: Handles,
     faucet: (oneshot::Sender<()>, JoinHandle<()>),
@@ -85,9 +87,19 @@ impl DevFederation {
         let faucet = serve_faucet(&data, &config, handles.clone(), faucet_listener)?;
         let settings = Settings { session_time: options.session_time, ..Settings::default() };
         let hub = Hub::new(options.guardians, OutboxLimits::default());
-        let guardians = BTreeMap::new();
-        let mut federation =
-            Self { data, config, settings, hub, ports, announcements, guardians, handles, faucet };
+        let (guardians, api_versions) = (BTreeMap::new(), options.api_versions.clone());
+        let mut federation = Self {
+            data,
+            config,
+            settings,
+            hub,
+            ports,
+            announcements,
+            api_versions,
+            guardians,
+            handles,
+            faucet,
+        };
         for (id, listener) in (0..).zip(listeners) {
             federation.start_guardian(id, listener).await?;
         }
@@ -173,7 +185,10 @@ impl DevFederation {
         let node = started.map_err(std::io::Error::other)?.map_err(failed)?;
         let backups = Backups::open(&self.data.backups(id), BACKUP_BYTES);
         let backups = Some(backups.map_err(|error| failed(error.into()))?);
-        let setup = api::Setup { backups, ..api::Setup::new(self.announcements.clone()) };
+        let mut setup = api::Setup { backups, ..api::Setup::new(self.announcements.clone()) };
+        if let Some(versions) = self.api_versions.get(&id) {
+            setup.versions = versions.clone();
+        }
         let router =
             api::router(node.handle().clone(), setup).map_err(|error| DevError::Config(error.to_string()))?;
         lock(&self.handles).insert(id, node.handle().clone());

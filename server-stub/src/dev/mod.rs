@@ -16,7 +16,7 @@ mod federation;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use crate::node::NodeError;
 
@@ -42,6 +42,8 @@ pub struct DevOptions {
     pub session_time: Duration,
     /// URLs that guardians announce in place of their own, by id: those of proxies in front of them.
     pub announced: BTreeMap<u16, String>,
+    /// The versions of the API that guardians speak, by id; others speak all that there are.
+    pub api_versions: BTreeMap<u16, RangeInclusive<u32>>,
 }
 
 /// Why a development federation does not run.

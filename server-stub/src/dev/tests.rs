@@ -25,6 +25,7 @@ fn options(data: &Path, guardians: u16) -> DevOptions {
         port: Some(0),
         session_time: Duration::from_millis(100),
         announced: BTreeMap::new(),
+        api_versions: BTreeMap::new(),
     }
 }
 

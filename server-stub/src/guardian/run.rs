@@ -139,11 +139,11 @@ impl RunningGuardian {
         };
         let api = api::Setup {
             limits: options.limits,
-            announcements: announcements.clone(),
             peers: Some(peers.clone()),
             admin: options.admin,
             backup: Some(backup),
             backups,
+            ..api::Setup::new(announcements.clone())
         };
         let router = api::router(node.handle().clone(), api)?;
         let node = ServedNode::start(node, options.server, for_wallets, router);

@@ -8,10 +8,14 @@ use proptest::{collection::vec, prelude::*};
 use rekindle_protocol::{api::paths, bytes::TxId, encoding::Canonical};
 
 use super::fixture::{BINARY, Fixture, JSON};
-use crate::api::{Limits, routes::endpoints};
+use crate::api::{
+    Limits,
+    routes::{endpoints, unversioned},
+};
 
 fn any_path() -> impl Strategy<Value = String> {
-    let known: Vec<String> = endpoints().into_iter().map(|(path, _)| path.into()).collect();
+    let known: Vec<String> =
+        [endpoints(1), unversioned()].into_iter().flatten().map(|(path, _)| path.into()).collect();
     let piece = "[a-z0-9%/{}._~!$&'()*+,;=:@-]{0,12}";
     (prop::sample::select(known), piece).prop_flat_map(|(path, piece)| {
         let filled = path.replace("{index}", &piece).replace("{txid}", &piece).replace("{key}", &piece);

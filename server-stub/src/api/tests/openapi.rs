@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::api::routes::endpoints;
+use crate::api::routes::{endpoints, unversioned};
 
 const DESCRIPTION: &str = include_str!("../../../../docs/openapi.yaml");
 
@@ -16,8 +16,12 @@ fn every_route_is_described() {
         .filter(|line| line.starts_with("  /"))
         .map(|line| line.trim().trim_end_matches(':'))
         .collect();
-    let mut served: BTreeSet<&str> = endpoints().into_iter().map(|(path, _)| path).collect();
-    served.extend(["/health", "/faucet"]);
+    // Version 2 has the same endpoints, and another status.
+    let paths = |version| endpoints(version).into_iter().map(|(path, _)| path).collect::<BTreeSet<_>>();
+    assert_eq!(paths(1), paths(2));
+    let mut served = paths(1);
+    served.extend(unversioned().into_iter().map(|(path, _)| path));
+    served.extend(["/v2/status", "/health", "/faucet"]);
     assert_eq!(described, served);
 }
 

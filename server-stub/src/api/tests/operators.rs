@@ -8,7 +8,7 @@ use axum::{
 };
 use rekindle_protocol::{
     amount::Amount,
-    api::{Connection, Status, paths},
+    api::{API_VERSION, Connection, PREVIOUS_API_VERSION, Status, StatusV1, UNKNOWN_VERSION, paths},
     bytes::Hash,
     config::{ConfigDocument, UrlAnnouncement},
     encoding::Canonical,
@@ -222,13 +222,21 @@ async fn metrics_count_what_happens() {
 #[tokio::test]
 async fn status_page_and_versions() {
     let fixture = Fixture::new();
-    let status: Status = fixture.get(paths::STATUS, BINARY).await.binary();
+    let status: Status = fixture.get("/v2/status", BINARY).await.binary();
     assert_eq!(status.connections, [Connection::Own]);
-    assert_eq!(status.api_versions, [rekindle_protocol::api::API_VERSION]);
-    for path in ["/v2/status", "/v0/config", "/v99", "/v2/sessions/1"] {
-        assert_eq!(fixture.get(path, JSON).await.problem(404).code, "unknown_version", "{path}");
+    assert_eq!(status.api_versions, [PREVIOUS_API_VERSION, API_VERSION]);
+    assert!(status.audit.balanced && status.audit.liabilities == Some(0));
+    let before: StatusV1 = fixture.get(paths::STATUS, BINARY).await.binary();
+    assert_eq!(before, StatusV1::from(status));
+    assert_eq!(
+        fixture.get("/v2/config", BINARY).await.body,
+        fixture.get(paths::CONFIG, BINARY).await.body,
+        "nothing else differs"
+    );
+    for path in ["/v0/config", "/v3/status", "/v99", "/v3/sessions/1"] {
+        assert_eq!(fixture.get(path, JSON).await.problem(404).code, UNKNOWN_VERSION, "{path}");
     }
-    for path in ["/v1/nowhere", "/version", "/vx/status"] {
+    for path in ["/v1/nowhere", "/v2/nowhere", "/version", "/vx/status"] {
         assert_eq!(fixture.get(path, JSON).await.problem(404).code, "not_found", "{path}");
     }
     let page = fixture.get("/", "text/html").await;
