@@ -76,6 +76,8 @@ struct Inner {
     recovering: Mutex<()>,
     running: RefCell<Running>,
     every_session: Cell<bool>,
+    /// When guardians were asked last where they are reached, in milliseconds since 1970.
+    urls_asked_at: Cell<u64>,
     waker: Waker,
     change_listener: RefCell<Option<Rc<dyn Fn()>>>,
     recovery_listener: RefCell<Option<RecoveryListener>>,
@@ -104,6 +106,7 @@ impl Wallet {
             recovering: Mutex::new(()),
             running: RefCell::default(),
             every_session: Cell::new(false),
+            urls_asked_at: Cell::new(0),
             waker: Waker::new(),
             change_listener: RefCell::new(None),
             recovery_listener: RefCell::new(None),

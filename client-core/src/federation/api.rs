@@ -1,5 +1,6 @@
 //! The session API, asked of a whole federation.
 
+mod announcements;
 mod sessions;
 mod shares;
 mod transactions;
@@ -7,10 +8,10 @@ mod transactions;
 use std::{cell::RefCell, future::Future, rc::Rc};
 
 use rekindle_protocol::{
-    api::{Attested, CHALLENGE_PARAMETER, MAX_WAIT_SECONDS},
+    api::{Attested, CHALLENGE_PARAMETER, MAX_WAIT_SECONDS, paths},
     bls::PublicKey,
     bytes::{Challenge, FederationId},
-    config::{ClientConfig, ConfigError},
+    config::{ClientConfig, ConfigError, UrlAnnouncement},
     encoding::Canonical,
 };
 
@@ -34,7 +35,8 @@ pub struct FederationApi {
     config: Rc<ClientConfig>,
     federation: FederationId,
     session_key: PublicKey,
-    urls: Vec<Option<String>>,
+    urls: RefCell<Vec<Option<String>>>,
+    announcements: RefCell<Vec<UrlAnnouncement>>,
     pub(crate) transport: Rc<dyn Transport>,
     pub(crate) runtime: Rc<dyn Runtime>,
     pub(crate) guardians: Rc<RefCell<Guardians>>,
@@ -62,7 +64,8 @@ impl FederationApi {
         Ok(Self {
             federation: config.federation_id(),
             session_key: config.session_key()?,
-            urls: known,
+            urls: RefCell::new(known),
+            announcements: RefCell::default(),
             guardians: Rc::new(RefCell::new(guardians)),
             config,
             transport,
@@ -81,8 +84,8 @@ impl FederationApi {
     }
 
     /// Base URL of a guardian, if it is known.
-    pub fn url(&self, guardian: GuardianId) -> Option<&str> {
-        self.urls.get(usize::from(guardian))?.as_deref()
+    pub fn url(&self, guardian: GuardianId) -> Option<String> {
+        self.urls.borrow().get(usize::from(guardian))?.clone()
     }
 
     /// Blames a guardian for something that was found out after its answer had been taken.
@@ -106,7 +109,9 @@ impl FederationApi {
         wait_seconds: Option<u64>,
         limit: usize,
     ) -> Result<T, GuardianFault> {
-        let mut url = format!("{}?{CHALLENGE_PARAMETER}={challenge}", self.at(guardian, path)?);
+        // Attested is the path as it was asked for.
+        let path = &self.path(guardian, path);
+        let mut url = format!("{}{path}?{CHALLENGE_PARAMETER}={challenge}", self.base(guardian)?);
         let wait = wait_seconds.unwrap_or(0).min(MAX_WAIT_SECONDS);
         if wait > 0 {
             url.push_str(&format!("&wait={wait}"));
@@ -146,8 +151,17 @@ impl FederationApi {
         Ok(answer)
     }
 
-    pub(crate) fn at(&self, guardian: GuardianId, path: &str) -> Result<String, GuardianFault> {
-        Ok(format!("{}{path}", self.url(guardian).ok_or(GuardianFault::NoAddress)?))
+    /// Where a guardian answers to `path`, in the version of the API that it speaks.
+    fn at(&self, guardian: GuardianId, path: &str) -> Result<String, GuardianFault> {
+        Ok(self.base(guardian)? + &self.path(guardian, path))
+    }
+
+    fn path(&self, guardian: GuardianId, path: &str) -> String {
+        paths::in_version(path, self.guardians.borrow().version(guardian))
+    }
+
+    fn base(&self, guardian: GuardianId) -> Result<String, GuardianFault> {
+        self.url(guardian).ok_or(GuardianFault::NoAddress)
     }
 
     fn quorum(&self) -> Quorum {

@@ -17,7 +17,8 @@ use crate::platform::{RandomError, Runtime};
 /// Asks guardians until `strategy` has decided. `eager` questions are open from the start, even if fewer
 /// would do; `ask` asks one guardian.
 ///
-/// Guardians that rest after a failure are asked last. One that asked to be left alone is left alone.
+/// Guardians that rest after a failure are asked last. One that asked to be left alone is left alone. One that does not
+/// speak the newest version of the API is asked again in the one before.
 pub(crate) async fn ask<A, S, F>(
     guardians: &RefCell<Guardians>,
     runtime: &dyn Runtime,
@@ -60,6 +61,7 @@ async fn drive<'a>(
     let mut candidates: VecDeque<GuardianId> = guardians.borrow().ranked(runtime.now()).into();
     let mut open: FuturesUnordered<Question<'a>> = FuturesUnordered::new();
     let mut faults: Vec<(GuardianId, GuardianFault)> = Vec::new();
+    let mut stepped_down: Vec<GuardianId> = Vec::new();
     let mut answers = 0;
     // Who can't be asked counts as heard, so that the strategy knows what can't be decided.
     for (guardian, fault) in unaskable(&guardians.borrow(), runtime.now()) {
@@ -103,6 +105,14 @@ async fn drive<'a>(
             // The strategy counts every guardian and each has been heard, so it would have decided.
             return Err(FederationError::NoAgreement(faults));
         };
+        if result.as_ref().is_err_and(GuardianFault::is_unknown_version) && !stepped_down.contains(&guardian)
+        {
+            guardians.borrow_mut().step_down(guardian);
+            stepped_down.push(guardian);
+            open.push(ask(guardian));
+            step = Step::Ask(needed);
+            continue;
+        }
         wanted = wanted.saturating_sub(1);
         step = match result {
             Ok(step) => {
@@ -142,6 +152,7 @@ pub(crate) fn note_fault(
     let mut guardians = guardians.borrow_mut();
     match fault {
         GuardianFault::Busy(milliseconds) => guardians.fail(guardian, Some(*milliseconds), now, random),
+        fault if fault.is_unknown_version() => guardians.fail(guardian, None, now, random),
         // The guardian works; the question was wrong or came too early.
         GuardianFault::Refused { status: 400..=499, .. } | GuardianFault::Missing(_) => {}
         fault if fault.is_misbehaviour() => {

@@ -1,7 +1,10 @@
 //! What goes wrong when guardians are asked.
 
 use rekindle_protocol::{
-    api::AttestationError, chain::ChainError, config::ConfigError, encoding::DecodeError,
+    api::{AttestationError, UNKNOWN_VERSION},
+    chain::ChainError,
+    config::ConfigError,
+    encoding::DecodeError,
     ranges::FrameTooLong,
 };
 use thiserror::Error;
@@ -87,6 +90,11 @@ impl GuardianFault {
             GuardianFault::WrongShares => "shares_invalid",
             GuardianFault::NoAddress => "guardian_without_address",
         }
+    }
+
+    /// Whether it does not speak the version of the API that it was asked in.
+    pub fn is_unknown_version(&self) -> bool {
+        matches!(self, GuardianFault::Refused { code, .. } if code == UNKNOWN_VERSION)
     }
 
     /// Whether only a lie or a broken program explains it, rather than load, distance or a restart.

@@ -5,6 +5,8 @@
 //! and whatever stands between is bypassed from then on. Among those that are ready the one that is
 //! expected to answer first is asked first.
 
+use rekindle_protocol::api::{API_VERSION, PREVIOUS_API_VERSION};
+
 use super::GuardianId;
 use crate::{
     backoff::{Backoff, RetryBudget},
@@ -34,6 +36,8 @@ struct Health {
     busy_until: u64,
     strikes: u32,
     reachable: bool,
+    /// It does not speak the newest version of the API.
+    is_older: bool,
 }
 
 /// The guardians of a federation as one wallet has experienced them.
@@ -59,6 +63,29 @@ impl Guardians {
     /// The guardians whose address is known.
     pub fn reachable(&self) -> impl Iterator<Item = GuardianId> + '_ {
         (0..).zip(&self.list).filter(|(_, health)| health.reachable).map(|(guardian, _)| guardian)
+    }
+
+    /// Its address has become known, or another one: only its lies are remembered.
+    pub fn moved(&mut self, guardian: GuardianId) {
+        if let Some(health) = self.get_mut(guardian) {
+            *health = Health { strikes: health.strikes, reachable: true, ..Health::default() };
+        }
+    }
+
+    /// The version of the API to ask it in: the newest, unless it did not speak that.
+    pub fn version(&self, guardian: GuardianId) -> u32 {
+        if self.get(guardian).is_some_and(|health| health.is_older) {
+            PREVIOUS_API_VERSION
+        } else {
+            API_VERSION
+        }
+    }
+
+    /// It does not speak the version that it was asked in: it is asked in the one before from now on.
+    pub fn step_down(&mut self, guardian: GuardianId) {
+        if let Some(health) = self.get_mut(guardian) {
+            health.is_older = true;
+        }
     }
 
     /// The beginning of an answer arrived after so many milliseconds.

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use rekindle_protocol::{
     api::paths,
+    bls::MAX_GUARDIANS,
     config::{ClientConfig, ConfigDocument, MAX_CONFIG_BYTES, MAX_URL_BYTES},
     encoding::Canonical,
     invite::InviteCode,
@@ -23,8 +24,8 @@ use crate::{
 /// Milliseconds until a config must have arrived.
 const CONFIG_MS: u64 = 15_000;
 
-/// Room for the URLs that go with a config.
-const URLS_BYTES: usize = (MAX_URL_BYTES + 200) * 100;
+/// Room for an announcement of each guardian.
+pub(super) const URLS_BYTES: usize = (MAX_URL_BYTES + 200) * MAX_GUARDIANS;
 
 /// A federation that can be asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,11 +48,12 @@ pub async fn download_config(
 ) -> Result<Joined, FederationError> {
     // Here a guardian is a place in the invite code.
     let count = invite.guardians.len();
-    let guardians = RefCell::new(Guardians::new(vec![true; count], runtime.now()));
-    ask(&guardians, runtime, AnyValid::new(Quorum::of(count)), 1, |place| async move {
+    let guardians = &RefCell::new(Guardians::new(vec![true; count], runtime.now()));
+    ask(guardians, runtime, AnyValid::new(Quorum::of(count)), 1, |place| async move {
         let invited = invite.guardians.get(usize::from(place)).ok_or(GuardianFault::NoAddress)?;
         let base = invited.url.trim_end_matches('/');
-        let request = Request::get(format!("{base}{}", paths::CONFIG));
+        let path = paths::in_version(paths::CONFIG, guardians.borrow().version(place));
+        let request = Request::get(format!("{base}{path}"));
         let limits = Limits { bytes: MAX_CONFIG_BYTES + URLS_BYTES, milliseconds: CONFIG_MS };
         let answer = call(transport, runtime, request, limits).await?;
         joined(invite, ConfigDocument::from_bytes(&answer.body)?)

@@ -6,8 +6,9 @@ use std::{
 };
 
 use rekindle_protocol::{
-    api::{Attested, RejectionReason, TransactionStatus, paths},
+    api::{API_VERSION, Attested, PREVIOUS_API_VERSION, RejectionReason, TransactionStatus, paths},
     bytes::{Challenge, FederationId, TxId},
+    config::UrlAnnouncement,
     encoding::Canonical,
     invite::{InviteCode, InvitedGuardian},
     modules::mint::MAX_SHARES_REQUEST,
@@ -60,8 +61,13 @@ impl Setup {
     }
 }
 
+/// A path in the version that wallets speak first.
+fn newest(path: &str) -> String {
+    paths::in_version(path, API_VERSION)
+}
+
 fn is_for(request: &Request, guardian: u16, path: &str) -> bool {
-    request.url.starts_with(&format!("http://guardian-{guardian}{path}"))
+    request.url.starts_with(&format!("http://guardian-{guardian}{}", newest(path)))
 }
 
 fn codes(error: &FederationError) -> Vec<&'static str> {
@@ -101,7 +107,7 @@ async fn announced_urls_replace_those_of_the_invite_code_if_they_are_signed() {
     let other_key = TestFederation::new(2, 4).guardian_keys.remove(1);
     setup.guardians.with(|federation| {
         let id = federation.id();
-        let sign = rekindle_protocol::config::UrlAnnouncement::sign;
+        let sign = UrlAnnouncement::sign;
         federation.document.urls = vec![
             sign(&id, 0, 3, "http://moved".into(), &federation.guardian_keys[0]),
             sign(&id, 0, 2, "http://older".into(), &federation.guardian_keys[0]),
@@ -120,7 +126,7 @@ async fn a_count_survives_a_liar_and_a_silent_guardian() {
     // Guardian 0 signs a lie of its own.
     let liar = setup.meddler(move |request| {
         let challenge: Challenge = request.url.split("challenge=").nth(1)?.parse().ok()?;
-        let lie = Attested::sign(&federation, paths::SESSION_COUNT, &challenge, &u64::MAX, &keys[0]);
+        let lie = Attested::sign(&federation, &newest(paths::SESSION_COUNT), &challenge, &u64::MAX, &keys[0]);
         is_for(request, 0, paths::SESSION_COUNT).then(|| binary(200, lie.to_bytes()))
     });
     assert_eq!(setup.api_over(liar).session_count().await, Ok(3));
@@ -144,7 +150,7 @@ async fn nobody_speaks_for_others_or_repeats_old_answers() {
         let challenge: Challenge = request.url.split("challenge=").nth(1)?.parse().ok()?;
         let mut recorded = recorded.borrow_mut();
         let answer = recorded.get_or_insert_with(|| {
-            Attested::sign(&federation, paths::SESSION_COUNT, &challenge, &1u64, &key).to_bytes()
+            Attested::sign(&federation, &newest(paths::SESSION_COUNT), &challenge, &1u64, &key).to_bytes()
         });
         Some(binary(200, answer.clone()))
     });
@@ -260,7 +266,7 @@ async fn transactions_are_submitted_and_followed() {
         let problem = br#"{"status":422, "code" : "unbalanced","detail":"3 != 4"}"#.to_vec();
         let problem =
             Response { content_type: Some("application/problem+json".into()), ..binary(422, problem) };
-        request.url.ends_with(paths::TRANSACTIONS).then_some(problem)
+        request.url.ends_with(&newest(paths::TRANSACTIONS)).then_some(problem)
     });
     let refused = setup.api_over(refuse).submit(&credit, false).await.unwrap();
     assert_eq!(refused.taken_by, 0);
@@ -302,4 +308,70 @@ async fn shares_are_collected_until_there_are_enough() {
     let many = vec![out_point; MAX_SHARES_REQUEST + 1];
     let error = api.mint_shares(&many, &mut insatiable).await.unwrap_err();
     assert_eq!(error.code(), "request_too_big");
+}
+
+/// The new URL of a guardian, signed by `signer`.
+fn moved(setup: &Setup, guardian: u16, signer: usize, number: u64, url: &str) -> UrlAnnouncement {
+    setup.guardians.with(|federation| {
+        let key = &federation.guardian_keys[signer];
+        UrlAnnouncement::sign(&setup.invite.federation, guardian, number, url.into(), key)
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_urls_are_learned_if_they_are_newer_and_signed() {
+    let setup = setup(3);
+    let api = setup.api();
+    let announce = |urls| setup.guardians.with(|federation| federation.document.urls = urls);
+    let new = moved(&setup, 1, 1, 5, "http://moved");
+    announce(vec![new.clone(), moved(&setup, 2, 1, 9, "http://stolen")]);
+    assert_eq!(api.learn_urls().await, Ok(Some(vec![new.clone()])));
+    assert_eq!(api.url(1).as_deref(), Some("http://moved"));
+    assert_eq!(api.url(2).as_deref(), Some("http://guardian-2"));
+    // It is asked there from now on.
+    setup.guardians.relocate(1, "moved");
+    setup.guardians.set(0, Behaviour::Down);
+    assert_eq!(api.session_count().await, Ok(3));
+    // What is known or older is no news.
+    assert_eq!(api.learn_urls().await, Ok(None));
+    announce(vec![moved(&setup, 1, 1, 4, "http://guardian-1")]);
+    assert_eq!(api.learn_urls().await, Ok(None));
+    assert_eq!(api.url(1).as_deref(), Some("http://moved"));
+    // A guardian whose address nobody knew is asked once it is known.
+    let config = Rc::new(setup.guardians.with(|federation| federation.document.config.clone()));
+    let some = (0..3).map(|id| (id, format!("http://guardian-{id}")));
+    let transport = Rc::new(setup.guardians.clone());
+    let api = FederationApi::new(config, some, transport, setup.runtime.clone()).unwrap();
+    assert!(api.session_count().await.is_err(), "one is down, of one the address is not known");
+    api.know(vec![new]);
+    announce(vec![moved(&setup, 3, 3, 1, "http://guardian-3")]);
+    assert!(api.learn_urls().await.is_ok_and(|news| news.is_some_and(|all| all.len() == 2)));
+    assert_eq!(api.session_count().await, Ok(3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_guardian_is_asked_in_a_version_that_it_speaks() {
+    let setup = setup(3);
+    setup.guardians.speak(0, PREVIOUS_API_VERSION..=PREVIOUS_API_VERSION);
+    setup.guardians.speak(1, PREVIOUS_API_VERSION..=PREVIOUS_API_VERSION);
+    setup.guardians.speak(2, API_VERSION..=API_VERSION);
+    setup.guardians.set(3, Behaviour::Down);
+    let invite = &setup.invite;
+    let joined = download_config(invite, &setup.guardians, &*setup.runtime).await.unwrap();
+    assert_eq!(joined.config.federation_id(), invite.federation);
+    let transport = setup.meddler(|_| None);
+    let api = setup.api_over(transport.clone());
+    // Three of three must answer.
+    assert_eq!(api.session_count().await, Ok(3));
+    // Once it is known what each speaks, nobody is asked in vain.
+    let before = transport.log().len();
+    assert_eq!(api.session_count().await, Ok(3));
+    let asked = transport.log()[before..].iter().filter(|request| !is_for(request, 3, "/")).count();
+    assert_eq!(asked, 3);
+    // One that speaks neither is a guardian that fails.
+    setup.guardians.speak(0, 9..=9);
+    let error = api.session_count().await.unwrap_err();
+    assert!(error.faults().iter().any(|(guardian, fault)| *guardian == 0 && fault.is_unknown_version()));
+    setup.guardians.set(3, Behaviour::Honest);
+    assert_eq!(api.session(1).await.unwrap().value.header.index, 1);
 }

@@ -58,17 +58,17 @@ struct Reader {
     allowance: usize,
 }
 
-/// Sends a request and gives what happens to it. Dropping it aborts the request.
+/// Sends a request for a range to `url` and gives what happens to it. Dropping it aborts the request.
 pub(super) fn fetch(
     transport: Rc<dyn Transport>,
     form: Form,
     federation: FederationId,
-    base_url: &str,
+    url: &str,
     start: &Start,
 ) -> LocalBoxStream<'static, Event> {
     let id = start.id;
-    let (path, from, to, max_bytes) = (form.path(), start.from, start.to, start.max_bytes);
-    let url = format!("{base_url}{path}?from={from}&to={to}&max_bytes={max_bytes}");
+    let (from, to, max_bytes) = (start.from, start.to, start.max_bytes);
+    let url = format!("{url}?from={from}&to={to}&max_bytes={max_bytes}");
     let request = Request { bypass_cache: start.bypass_cache, ..Request::get(url) };
     let wanted = to - from;
     // An answer has at least one session, whatever its size; every record has 4 bytes of length.

@@ -183,6 +183,9 @@ impl<T> Schedule<T> {
         }
         let busy = if let GuardianFault::Busy(milliseconds) = fault { Some(*milliseconds) } else { None };
         guardians.fail(request.guardian, busy, now, random);
+        if fault.is_unknown_version() {
+            guardians.step_down(request.guardian);
+        }
         if fault.is_misbehaviour() {
             self.penalise(request.guardian, now, guardians);
         }

@@ -12,7 +12,7 @@ use futures::{
     future::LocalBoxFuture,
     stream::{AbortHandle, Abortable, LocalBoxStream, SelectAll, abortable},
 };
-use rekindle_protocol::bytes::FederationId;
+use rekindle_protocol::{api::paths, bytes::FederationId};
 
 use super::{
     Form, Limits, Part, Progress,
@@ -68,7 +68,7 @@ impl SessionStream {
         SessionStream {
             form,
             federation: *api.federation(),
-            urls: (0..count).map(|guardian| api.url(guardian).map(str::to_owned)).collect(),
+            urls: (0..count).map(|guardian| api.url(guardian)).collect(),
             transport: api.transport.clone(),
             runtime: api.runtime.clone(),
             guardians: api.guardians.clone(),
@@ -162,8 +162,10 @@ impl SessionStream {
             // Guardians without an address are never chosen.
             let url =
                 self.urls.get(usize::from(start.guardian)).and_then(Option::as_deref).unwrap_or_default();
+            let path = paths::in_version(self.form.path(), guardians.version(start.guardian));
+            let url = format!("{url}{path}");
             let (events, handle) =
-                abortable(fetch(self.transport.clone(), self.form, self.federation, url, &start));
+                abortable(fetch(self.transport.clone(), self.form, self.federation, &url, &start));
             self.handles.insert(start.id, handle);
             self.events.push(events);
         }

@@ -3,13 +3,16 @@
 //! They accept what a ledger would accept as far as spends go, close a session for every transaction, and can be told to
 //! misbehave one by one. Time is the [`Runtime`]'s that the test brings along.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive, rc::Rc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use rekindle_protocol::{
-    api::{Attested, CHALLENGE_PARAMETER, Rejection, RejectionReason, TransactionStatus},
+    api::{
+        API_VERSION, Attested, CHALLENGE_PARAMETER, PREVIOUS_API_VERSION, Rejection, RejectionReason,
+        TransactionStatus, UNKNOWN_VERSION,
+    },
     bytes::{Challenge, G2Bytes, Hash, TxId},
     encoding::Canonical,
     modules::mint::{MintOutput, SharesAnswer, SharesRequest},
@@ -52,6 +55,9 @@ struct State {
     statuses: BTreeMap<TxId, TransactionStatus>,
     spent: BTreeMap<(ModuleId, Hash), u64>,
     behaviours: Vec<Behaviour>,
+    versions: Vec<RangeInclusive<u32>>,
+    /// Where guardians are reached that have moved.
+    hosts: Vec<String>,
     requests: u64,
 }
 
@@ -66,6 +72,8 @@ impl TestGuardians {
     /// Honest guardians who serve what `federation` has signed.
     pub fn new(federation: TestFederation, runtime: Rc<dyn Runtime>) -> Self {
         let behaviours = vec![Behaviour::Honest; federation.guardian_keys.len()];
+        let versions = vec![PREVIOUS_API_VERSION..=API_VERSION; behaviours.len()];
+        let hosts = (0..behaviours.len()).map(|id| format!("guardian-{id}")).collect();
         let (mut statuses, mut spent) = (BTreeMap::new(), BTreeMap::new());
         for session in &federation.sessions {
             for Item::Transaction(transaction) in &session.items {
@@ -76,13 +84,23 @@ impl TestGuardians {
                 }
             }
         }
-        let state = State { federation, statuses, spent, behaviours, requests: 0 };
+        let state = State { federation, statuses, spent, behaviours, versions, hosts, requests: 0 };
         Self { state: Rc::new(RefCell::new(state)), runtime }
     }
 
     /// Tells a guardian how to behave from now on.
     pub fn set(&self, guardian: GuardianId, behaviour: Behaviour) {
         self.state.borrow_mut().behaviours[usize::from(guardian)] = behaviour;
+    }
+
+    /// Has a guardian speak these versions of the API.
+    pub fn speak(&self, guardian: GuardianId, versions: RangeInclusive<u32>) {
+        self.state.borrow_mut().versions[usize::from(guardian)] = versions;
+    }
+
+    /// Moves a guardian to another host. It announces nothing.
+    pub fn relocate(&self, guardian: GuardianId, host: &str) {
+        self.state.borrow_mut().hosts[usize::from(guardian)] = host.to_owned();
     }
 
     /// Works with the federation behind the guardians.
@@ -214,9 +232,10 @@ impl TestGuardians {
         let parameter = |name: &str| query.split('&').find_map(|p| p.strip_prefix(name)?.strip_prefix('='));
         let wait: u64 = parameter("wait").and_then(|w| w.parse().ok()).unwrap_or(0);
         let challenge: Option<Challenge> = parameter(CHALLENGE_PARAMETER).and_then(|c| c.parse().ok());
-        let parts: Vec<&str> = path.trim_start_matches("/v1/").split('/').collect();
+        let parts: Vec<&str> = path.split('/').skip(2).collect();
         match (request.method, &*parts) {
             (Method::Get, ["config"]) => Some(self.state.borrow().federation.document.to_bytes()),
+            (Method::Get, ["announcements"]) => Some(self.state.borrow().federation.document.urls.to_bytes()),
             (Method::Get, ["sessions", "count"]) => {
                 let count = self.state.borrow().federation.sessions.len() as u64;
                 Some(self.attest(guardian, &path, challenge, &count))
@@ -295,11 +314,13 @@ fn respond(status: u16, content_type: &str, body: Vec<u8>) -> Response {
 impl Transport for TestGuardians {
     async fn request(&self, request: Request) -> Result<Response, TransportError> {
         let host = request.url.split('/').nth(2).unwrap_or_default();
-        let guardian = host.strip_prefix("guardian-").and_then(|id| id.parse::<GuardianId>().ok());
-        let behaviour = guardian.and_then(|id| self.state.borrow().behaviours.get(usize::from(id)).copied());
-        let (Some(guardian), Some(behaviour)) = (guardian, behaviour) else {
+        let place = self.state.borrow().hosts.iter().position(|known| known == host);
+        let Some((guardian, place)) =
+            place.and_then(|place| Some((GuardianId::try_from(place).ok()?, place)))
+        else {
             return Err(TransportError::Unreachable(request.url));
         };
+        let behaviour = self.state.borrow().behaviours[place];
         self.state.borrow_mut().requests += 1;
         // An answer never comes at once.
         self.runtime.sleep(1).await;
@@ -315,6 +336,11 @@ impl Transport for TestGuardians {
             | Behaviour::Corrupt
             | Behaviour::Forge
             | Behaviour::WrongShares => {}
+        }
+        let version = request.url.split('/').nth(3).and_then(|part| part.strip_prefix('v')?.parse().ok());
+        if version.is_some_and(|version| !self.state.borrow().versions[place].contains(&version)) {
+            let problem = format!("{{\"code\":\"{UNKNOWN_VERSION}\"}}");
+            return Ok(respond(404, "application/problem+json", problem.into_bytes()));
         }
         let Some(mut body) = self.answer(guardian, &request).await else {
             return Ok(respond(404, "application/problem+json", b"{\"code\":\"not_found\"}".to_vec()));

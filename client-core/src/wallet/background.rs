@@ -8,8 +8,16 @@ use futures::{
     pin_mut,
 };
 
-use super::{Wallet, WalletError};
-use crate::backoff::{Backoff, MAX_DELAY_MS};
+use rekindle_protocol::encoding::Canonical;
+
+use super::{Wallet, WalletError, keys};
+use crate::{
+    backoff::{Backoff, MAX_DELAY_MS},
+    platform::Batch,
+};
+
+/// How often guardians are asked where they are reached, in milliseconds.
+const URLS_MS: u64 = 600_000;
 
 /// Lets whoever has something new to do interrupt the background's wait.
 pub(super) struct Waker {
@@ -59,6 +67,7 @@ impl Wallet {
                 step.as_ref().err().map(|error| (error.clone(), runtime.now().saturating_add(pause))),
             );
             let rest = async {
+                self.learn_urls(step.is_err()).await;
                 match step {
                     Ok(Next::Continue) => {}
                     Ok(Next::WaitForWake) => std::future::pending().await,
@@ -116,6 +125,23 @@ impl Wallet {
         }
         self.complete_notes(None).await?;
         first_error.map_or(Ok(()), Err)
+    }
+
+    /// Learns where guardians have moved to: now and then, and after a failure, because that may be why.
+    async fn learn_urls(&self, has_failed: bool) {
+        let now = self.platform().runtime.now();
+        let Ok(api) = self.api() else { return };
+        if !has_failed && now < self.0.urls_asked_at.get().saturating_add(URLS_MS) {
+            return;
+        }
+        self.0.urls_asked_at.set(now);
+        // Nobody waits for it: what can't be learned or stored now is learned again.
+        if let Ok(Some(urls)) = api.learn_urls().await {
+            let mut batch = Batch::new();
+            batch.put(keys::URLS, urls.to_bytes());
+            let _ = self.platform().store.commit(batch).await;
+            self.notify();
+        }
     }
 
     /// Interrupts the background's wait.

@@ -8,6 +8,8 @@ pub const FORMAT: &str = "wallet/format";
 pub const SEED: &str = "wallet/seed";
 /// The federation's config document.
 pub const FEDERATION: &str = "wallet/federation";
+/// Announcements of guardians' URLs that were learned since.
+pub const URLS: &str = "wallet/urls";
 /// The position in history, and the transactions applied ahead of it.
 pub const POSITION: &str = "wallet/position";
 /// The lifecycle of the recovery; absent in a wallet that was created.

@@ -137,9 +137,7 @@ impl Wallet {
             name: config.name.clone(),
             guardians: (0..)
                 .zip(&config.guardians)
-                .map(|(id, guardian)| {
-                    (guardian.name.clone(), joined.api.url(id).unwrap_or_default().to_owned())
-                })
+                .map(|(id, guardian)| (guardian.name.clone(), joined.api.url(id).unwrap_or_default()))
                 .collect(),
             has_faucet: joined.context.deposit.issuers.iter().any(|issuer| issuer.faucet),
         })
@@ -181,6 +179,10 @@ async fn join(
     let context = Rc::new(WalletContext::new(config, secret)?);
     let config = Rc::new(context.config.clone());
     let api = FederationApi::new(config, urls, platform.transport.clone(), platform.runtime.clone())?;
+    if let Some(urls) = platform.store.get(keys::URLS.as_bytes()).await? {
+        // What does not decode is learned again.
+        api.know(Canonical::from_bytes(&urls).unwrap_or_default());
+    }
     let live = Live::load(context.clone(), &*platform.store).await?;
     let recovery = platform.store.get(keys::RECOVERY.as_bytes()).await?;
     Ok(Joined {

@@ -1,6 +1,7 @@
 //! A wallet against guardians in memory, on virtual time.
 
 mod forms;
+mod moving;
 mod outage;
 
 use std::{future::Future, rc::Rc};

@@ -72,7 +72,7 @@ async fn play(world: &World, events: Vec<Event>) -> Wallet {
 
 /// The number of the one session that a request fetches by number.
 fn single_session(request: &Request) -> Option<usize> {
-    request.url.split_once("/v1/sessions/")?.1.parse().ok()
+    request.url.split_once("/v2/sessions/")?.1.parse().ok()
 }
 
 proptest! {
@@ -160,7 +160,7 @@ async fn stuck_in_the_middle() -> (World, Wallet) {
     let alice = world.funded(1_000).await;
     world.guardians.with(|federation| (0..200).for_each(|_| drop(federation.close(vec![]).clone())));
     let stuck = Meddler::new(Rc::new(world.guardians.clone()), |request| {
-        let (_, range) = request.url.split_once("/v1/recovery?from=")?;
+        let (_, range) = request.url.split_once("/v2/recovery?from=")?;
         let from: u64 = range.split('&').next()?.parse().ok()?;
         let body = futures::stream::pending().boxed_local();
         (from >= 100).then(|| Response { body, ..binary(200, Vec::new()) })
