@@ -13,7 +13,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use rekindle_protocol::{
-    bytes::FederationId,
+    bls::KeySet,
+    bytes::{FederationId, G1Bytes},
     config::{ClientConfig, MAX_URL_BYTES, UrlAnnouncement},
     schnorr,
 };
@@ -65,6 +66,13 @@ impl Announcements {
             saved: watch::Sender::new(known),
             is_durable: false,
         }
+    }
+
+    /// Those of a federation that does not exist yet: there are none, and none is taken in.
+    pub fn none() -> Self {
+        let session_keys = KeySet { public_key: G1Bytes([0; 48]), shares: vec![] };
+        let config = ClientConfig { name: String::new(), guardians: vec![], session_keys, modules: vec![] };
+        Self::in_memory(Arc::new(config), vec![])
     }
 
     /// What is written down, ordered by guardian.

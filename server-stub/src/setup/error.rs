@@ -42,6 +42,9 @@ pub enum SetupError {
     /// A participant runs another version.
     #[error("{0} runs another version of this software")]
     OtherVersion(Who),
+    /// A participant lost its part of the ceremony and began again.
+    #[error("{0} began again while the ceremony was under way: begin again with all others")]
+    BeganAgain(Who),
     /// Participants did not say in time what they had to.
     #[error("no answer in time from {}, at the step `{step}`", list(.who))]
     Silent {

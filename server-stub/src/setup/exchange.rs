@@ -23,14 +23,16 @@ pub enum Event {
     Message(Message),
     /// Bytes that are no message.
     Garbage,
-    /// The connection is over.
+    /// The participant lost its part of the ceremony and began again.
+    Again,
+    /// The participant is away, and has been for long.
     Closed(String),
 }
 
-/// The ends of the connections to all others.
+/// The ends of the links to all others.
 pub struct Wire {
-    /// Takes messages for each.
-    pub outgoing: BTreeMap<GuardianId, mpsc::Sender<Message>>,
+    /// Takes messages for all of them.
+    pub outgoing: mpsc::Sender<Message>,
     /// Gives what they send.
     pub incoming: mpsc::Receiver<(GuardianId, Event)>,
 }
@@ -87,7 +89,7 @@ impl<'a> Exchange<'a> {
         let statement = Statement::sign(&ceremony, step, own, &body, self.identity);
         let keys = self.participants.infos().iter().map(|info| info.identity).collect();
         let mut round = Round::new(ceremony, step, own, keys, statement, body.clone());
-        self.tell(&Message::Say { step, statement, body }).await;
+        self.tell(Message::Say { step, statement, body }).await;
         let deadline = Instant::now() + self.patience;
         for (from, message) in std::mem::take(&mut self.early) {
             self.handle(&mut round, from, message, name).await?;
@@ -111,7 +113,11 @@ impl<'a> Exchange<'a> {
                 }
             };
             match event {
-                Event::Message(message) => self.handle(&mut round, from, message, name).await?,
+                Event::Message(message) => {
+                    self.closed.remove(&from);
+                    self.handle(&mut round, from, message, name).await?;
+                }
+                Event::Again => return Err(SetupError::BeganAgain(self.participants.who(from))),
                 Event::Garbage => return Err(self.misbehaved(from, "bytes that are no message", name)),
                 Event::Closed(why) => {
                     self.closed.insert(from, why);
@@ -135,7 +141,7 @@ impl<'a> Exchange<'a> {
         match message {
             Message::Say { step, statement, body } if step == self.step => {
                 if let Some(echo) = round.on_say(from, statement, body).map_err(blame)? {
-                    self.tell(&echo).await;
+                    self.tell(echo).await;
                 }
             }
             Message::Echo { step, heard } if step == self.step => {
@@ -157,14 +163,12 @@ impl<'a> Exchange<'a> {
 
     /// Tells everybody why this participant gives up.
     pub async fn give_up(&mut self, error: &SetupError) {
-        self.tell(&Message::give_up(&error.to_string())).await;
+        self.tell(Message::give_up(&error.to_string())).await;
     }
 
-    async fn tell(&mut self, message: &Message) {
-        for outgoing in self.wire.outgoing.values() {
-            // Who is gone is noticed where an answer is missing.
-            let _ = outgoing.send(message.clone()).await;
-        }
+    async fn tell(&mut self, message: Message) {
+        // Who is gone is noticed where an answer is missing.
+        let _ = self.wire.outgoing.send(message).await;
     }
 
     /// An error about a participant, for what this exchange can't judge.

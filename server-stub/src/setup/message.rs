@@ -20,12 +20,12 @@ pub const VERSION: u16 = 1;
 /// A message.
 #[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub enum Message {
-    /// First on every connection.
+    /// First of every run of a participant.
     Hello {
-        /// [`VERSION`].
+        /// [`VERSION`]. First for ever, so that other versions can be told.
         version: u16,
-        /// The hash of all connection infos.
-        ceremony: Hash,
+        /// A random number for each run.
+        run: u64,
     },
     /// The sender's statement of a step.
     Say {

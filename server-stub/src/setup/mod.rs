@@ -5,7 +5,8 @@
 //! Each guardian makes a data directory with an identity key and a certificate, and its operator gives its
 //! [`ConnectionInfo`] to all others. That is all that needs trust: whoever could change it on the way would take the
 //! guardian's place. With everybody's info each process knows the same [`Participants`], numbered in the order of
-//! their keys, and connects to all others by mutual TLS (`connect`).
+//! their keys, and connects to all others by the links on which guardians talk ever after (`connect`, [`crate::network::tcp`]): mutual
+//! TLS, and a connection that breaks loses nothing. Who begins again loses its part, and all begin again (`greeting`).
 //!
 //! Then they go through the steps of the ceremony (`ceremony`). In a step everybody says something to everybody, and all
 //! make sure that all heard the same (`round`, `exchange`): that is the order in which all must handle the
@@ -27,9 +28,11 @@ mod connect;
 mod error;
 mod exchange;
 mod found;
+mod greeting;
 mod info;
 mod message;
 mod participants;
+mod pieces;
 mod round;
 mod terms;
 

@@ -3,22 +3,32 @@
 use std::{
     collections::BTreeMap,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
 use rand::{SeedableRng, rngs::StdRng};
 use rekindle_protocol::{amount::Amount, config::Fees, encoding::Canonical, schnorr};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    io::AsyncReadExt,
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+    time::Instant,
+};
 
 use super::{
     ceremony::{Part, commitment},
+    connect::Connections,
     exchange::{Event, Wire},
     message::{Message, Statement},
     *,
 };
 use crate::{
-    consensus::{DealingKey, GuardianId},
+    consensus::{DealingKey, GuardianId, max_faulty},
     guardian::{Home, HomeError, Profile},
     network::tcp::Fingerprint,
     secrets::{KeyDerivation, Password},
@@ -33,18 +43,27 @@ fn terms() -> Terms {
     Terms { name: "Test".into(), denominations: 1, issuers: vec![], fees }
 }
 
-/// 4 data directories, and the infos of their guardians.
-async fn prepare(root: &Path) -> (Vec<Home>, Vec<ConnectionInfo>) {
+/// Data directories, and the infos of their guardians.
+async fn prepare(root: &Path, count: usize) -> (Vec<Home>, Vec<ConnectionInfo>) {
+    prepare_reached(root, count, async |listen| listen).await
+}
+
+/// The same, with guardians that others reach at what `reach` makes of where they listen.
+async fn prepare_reached(
+    root: &Path,
+    count: usize,
+    reach: impl AsyncFn(String) -> String,
+) -> (Vec<Home>, Vec<ConnectionInfo>) {
     let mut held = Vec::new();
     let mut prepared = (Vec::new(), Vec::new());
-    for number in 0..4 {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for number in 0..count {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         held.push(listener);
         let profile = Profile {
             name: format!("G{number}"),
             listen: address.clone(),
-            address,
+            address: reach(address).await,
             api_listen: "127.0.0.1:0".into(),
             public_url: format!("http://g{number}.example"),
         };
@@ -67,15 +86,11 @@ fn found(home: &Home, guardians: &[ConnectionInfo], patience: Duration) -> Found
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn four_guardians_found_one_federation() {
-    let temp = tempfile::tempdir().unwrap();
-    let (homes, infos) = prepare(temp.path()).await;
+/// Runs the ceremony in which two guardians say what the federation is to be: all must end with the same.
+async fn ceremony(homes: &[Home], infos: &[ConnectionInfo]) -> Vec<Federation> {
     let mut running = JoinSet::new();
     for (number, home) in homes.iter().enumerate() {
-        assert_eq!(connection_info(home, &password()).unwrap(), infos[number]);
-        let mut found = found(home, &infos, Duration::from_secs(60));
-        // Two of them say what the federation is to be, and agree.
+        let mut found = found(home, infos, Duration::from_secs(60));
         found.terms = (number < 2).then(terms);
         running.spawn(found.run());
     }
@@ -84,11 +99,22 @@ async fn four_guardians_found_one_federation() {
         federations.push(result.unwrap().unwrap());
     }
     federations.sort_by_key(|federation| federation.guardian);
-    assert_eq!(federations.iter().map(|one| one.guardian).collect::<Vec<_>>(), [0, 1, 2, 3]);
+    assert!((0..).zip(&federations).all(|(id, federation)| federation.guardian == id));
     for federation in &federations {
         assert_eq!((&federation.id, &federation.invite), (&federations[0].id, &federations[0].invite));
         assert!(federation.unconfirmed.is_none());
     }
+    federations
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn four_guardians_found_one_federation() {
+    let temp = tempfile::tempdir().unwrap();
+    let (homes, infos) = prepare(temp.path(), 4).await;
+    for (home, info) in homes.iter().zip(&infos) {
+        assert_eq!(connection_info(home, &password()).unwrap(), *info);
+    }
+    let federations = ceremony(&homes, &infos).await;
     let members: Vec<_> = homes.iter().map(|home| home.member(&password()).unwrap()).collect();
     for member in &members {
         assert_eq!(member.config, members[0].config);
@@ -110,9 +136,102 @@ async fn four_guardians_found_one_federation() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_guardian_alone_or_seven_found_a_federation() {
+    for count in [1, 7] {
+        let temp = tempfile::tempdir().unwrap();
+        let (homes, infos) = prepare(temp.path(), count).await;
+        let federations = ceremony(&homes, &infos).await;
+        assert_eq!(federations[0].invite.guardians.len(), count);
+        for home in &homes {
+            let member = home.member(&password()).unwrap();
+            assert_eq!(member.config.federation_id(), federations[0].id);
+            // Any f+1 guardians sign, which the ceremony itself has tried.
+            let keys = member.secrets.keys.as_ref().unwrap();
+            assert_eq!(keys.consensus.coefficients.len(), max_faulty(u16::try_from(count).unwrap()) + 1);
+        }
+    }
+}
+
+/// A wire to `target` that breaks after so many bytes, again and again, and in the end holds. Counts how often it broke.
+async fn breaking_wire(target: String, breaks: Arc<AtomicUsize>) -> String {
+    let wire = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = wire.local_addr().unwrap().to_string();
+    tokio::spawn(async move {
+        let mut lives = [500u64, 4_000, 7_000, 12_000].into_iter();
+        let mut carried = JoinSet::new();
+        loop {
+            let (mut near, _) = wire.accept().await.unwrap();
+            // Nobody may listen there yet.
+            let Ok(mut far) = TcpStream::connect(&target).await else { continue };
+            let (bytes, breaks) = (lives.next(), breaks.clone());
+            carried.spawn(async move {
+                let (mut near_read, mut near_write) = near.split();
+                let (mut far_read, mut far_write) = far.split();
+                let mut limited = (&mut near_read).take(bytes.unwrap_or(u64::MAX));
+                tokio::select! {
+                    _ = tokio::io::copy(&mut limited, &mut far_write) => {}
+                    _ = tokio::io::copy(&mut far_read, &mut near_write) => {}
+                }
+                breaks.fetch_add(usize::from(bytes.is_some() && limited.limit() == 0), Ordering::Relaxed);
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn connections_that_break_do_not_end_a_ceremony() {
+    let temp = tempfile::tempdir().unwrap();
+    let breaks = Arc::<AtomicUsize>::default();
+    let reach = async |listen| breaking_wire(listen, breaks.clone()).await;
+    let (homes, infos) = prepare_reached(temp.path(), 4, reach).await;
+    ceremony(&homes, &infos).await;
+    assert!(breaks.load(Ordering::Relaxed) >= 9, "every guardian but the lowest is dialled: {breaks:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_begins_again_is_named() {
+    let temp = tempfile::tempdir().unwrap();
+    let (homes, infos) = prepare(temp.path(), 4).await;
+    let mut running = JoinSet::new();
+    for home in &homes[1..] {
+        running.spawn(found(home, &infos, LONG).run());
+    }
+    let tls = homes[0].secrets(&password()).unwrap().tls;
+    let participants = Participants::new(&infos[0], infos.clone()).unwrap();
+    let open = async |patience| {
+        let listen = homes[0].profile().unwrap().listen;
+        // The sockets of the run before are being closed on another thread.
+        let listener = loop {
+            match TcpListener::bind(&listen).await {
+                Ok(listener) => break listener,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        Connections::open(&participants, &tls, listener, Instant::now() + patience).await
+    };
+    let (connections, mut wire) = open(LONG).await.unwrap();
+    for _ in 1..4 {
+        let (_, event) = wire.incoming.recv().await.unwrap();
+        assert!(matches!(event, Event::Message(Message::Say { step: 0, .. })), "{event:?}");
+    }
+    // Its process is killed and started again.
+    drop((connections, wire));
+    let again = open(Duration::from_secs(3)).await.err().unwrap();
+    assert!(matches!(again, SetupError::NotConnected(_)), "what was said before is nothing to it: {again}");
+    let culprit = participants.who(participants.own()).to_string();
+    while let Some(result) = running.join_next().await {
+        let error = result.unwrap().unwrap_err().to_string();
+        assert!(error.contains(&culprit) && error.contains("began again"), "{error}");
+    }
+    // Once all begin again, a federation comes of it.
+    ceremony(&homes, &infos).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_shows_another_certificate_or_stays_away_is_named() {
     let temp = tempfile::tempdir().unwrap();
-    let (homes, infos) = prepare(temp.path()).await;
+    let (homes, infos) = prepare(temp.path(), 4).await;
     // Everybody was told of another certificate than the guardian with the highest key has.
     let mut sorted = infos.clone();
     sorted.sort();
@@ -142,7 +261,7 @@ async fn who_shows_another_certificate_or_stays_away_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_was_given_other_infos_is_named() {
     let temp = tempfile::tempdir().unwrap();
-    let (homes, infos) = prepare(temp.path()).await;
+    let (homes, infos) = prepare(temp.path(), 4).await;
     let mut others = infos.clone();
     others[3].public_url = "http://elsewhere.example".into();
     let mut running = JoinSet::new();
@@ -158,6 +277,8 @@ struct Group {
     participants: Vec<Participants>,
     identities: Vec<schnorr::SecretKey>,
     wires: Vec<Wire>,
+    /// What each hears goes in here.
+    events: Vec<mpsc::Sender<(GuardianId, Event)>>,
 }
 
 const EVIL: GuardianId = 3;
@@ -178,27 +299,27 @@ fn group() -> Group {
         .collect();
     let participants: Vec<_> =
         infos.iter().map(|own| Participants::new(own, infos.clone()).unwrap()).collect();
-    let mut senders = Vec::new();
-    let mut wires: Vec<Wire> = Vec::new();
-    for _ in 0..4 {
-        let (sender, incoming) = mpsc::channel(64);
-        senders.push(sender);
-        wires.push(Wire { outgoing: BTreeMap::new(), incoming });
-    }
-    for (from, wire) in (0..).zip(&mut wires) {
-        for (to, events) in (0..).zip(&senders).filter(|(to, _)| *to != from) {
-            let (outgoing, mut messages) = mpsc::channel(64);
-            wire.outgoing.insert(to, outgoing);
-            let events = events.clone();
+    let (events, ends): (Vec<_>, Vec<_>) = (0..4).map(|_| mpsc::channel(64)).unzip();
+    let wires = (0..)
+        .zip(ends)
+        .map(|(from, incoming)| {
+            let (outgoing, mut messages) = mpsc::channel::<Message>(64);
+            let others: Vec<_> =
+                (0..).zip(&events).filter(|(to, _)| *to != from).map(|(_, events)| events.clone()).collect();
             tokio::spawn(async move {
                 while let Some(message) = messages.recv().await {
-                    let _ = events.send((from, Event::Message(message))).await;
+                    for events in &others {
+                        let _ = events.send((from, Event::Message(message.clone()))).await;
+                    }
                 }
-                let _ = events.send((from, Event::Closed("it ended".into()))).await;
+                for events in &others {
+                    let _ = events.send((from, Event::Closed("it ended".into()))).await;
+                }
             });
-        }
-    }
-    Group { participants, identities, wires }
+            Wire { outgoing, incoming }
+        })
+        .collect();
+    Group { participants, identities, wires, events }
 }
 
 /// Runs the ceremony with honest participants 0 to 2 and gives what they end with.
@@ -231,7 +352,7 @@ async fn honest(
 }
 
 fn closed_wire() -> Wire {
-    Wire { outgoing: BTreeMap::new(), incoming: mpsc::channel(1).1 }
+    Wire { outgoing: mpsc::channel(1).0, incoming: mpsc::channel(1).1 }
 }
 
 /// Everybody names participant `EVIL`, or repeats one who does.
@@ -268,10 +389,11 @@ async fn who_goes_away_is_named() {
 async fn who_says_different_things_is_named() {
     let mut group = group();
     let (ceremony, key) = (group.participants[0].ceremony(), group.identities[3].clone());
-    for (to, outgoing) in &group.wires[usize::from(EVIL)].outgoing {
-        let body = vec![u8::from(*to == 1)];
+    for to in 0..3 {
+        let body = vec![u8::from(to == 1)];
         let statement = Statement::sign(&ceremony, 0, EVIL, &body, &key);
-        outgoing.send(Message::Say { step: 0, statement, body }).await.unwrap();
+        let say = Message::Say { step: 0, statement, body };
+        group.events[to].send((EVIL, Event::Message(say))).await.unwrap();
     }
     let errors = honest(&mut group, LONG, |_| Some(terms())).await;
     all_name_the_evil(&errors, "different statements to different participants");
@@ -280,9 +402,7 @@ async fn who_says_different_things_is_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_gives_up_is_named_with_its_reason() {
     let mut group = group();
-    for outgoing in group.wires[usize::from(EVIL)].outgoing.values() {
-        outgoing.send(Message::give_up("power cut")).await.unwrap();
-    }
+    group.wires[usize::from(EVIL)].outgoing.send(Message::give_up("power cut")).await.unwrap();
     let errors = honest(&mut group, LONG, |_| Some(terms())).await;
     all_name_the_evil(&errors, "power cut");
 }
@@ -328,28 +448,24 @@ fn tamper(group: &mut Group, tamper: impl Fn(u8, Vec<u8>) -> Vec<u8> + Send + Sy
     let ceremony = participants.ceremony();
     // What it says itself in each step, and what the others are told it says.
     let said: Arc<Mutex<BTreeMap<u8, (Statement, Statement)>>> = Arc::default();
-    let tamper = Arc::new(tamper);
-    let mut outgoing = BTreeMap::new();
-    for (to, real) in outside.outgoing {
-        let (sender, mut messages) = mpsc::channel(64);
-        outgoing.insert(to, sender);
-        let (said, tamper, identity) = (said.clone(), tamper.clone(), identity.clone());
-        tokio::spawn(async move {
-            while let Some(mut message) = messages.recv().await {
-                match &mut message {
-                    Message::Say { step, statement, body } => {
-                        let own = *statement;
-                        *body = tamper(*step, std::mem::take(body));
-                        *statement = Statement::sign(&ceremony, *step, EVIL, body, &identity);
-                        said.lock().unwrap().insert(*step, (own, *statement));
-                    }
-                    Message::Echo { step, heard } => heard[3] = said.lock().unwrap()[step].1,
-                    _ => {}
+    let (outgoing, mut messages) = mpsc::channel(64);
+    let (real, theirs) = (outside.outgoing, said.clone());
+    let signer = identity.clone();
+    tokio::spawn(async move {
+        while let Some(mut message) = messages.recv().await {
+            match &mut message {
+                Message::Say { step, statement, body } => {
+                    let own = *statement;
+                    *body = tamper(*step, std::mem::take(body));
+                    *statement = Statement::sign(&ceremony, *step, EVIL, body, &signer);
+                    theirs.lock().unwrap().insert(*step, (own, *statement));
                 }
-                let _ = real.send(message).await;
+                Message::Echo { step, heard } => heard[3] = theirs.lock().unwrap()[step].1,
+                _ => {}
             }
-        });
-    }
+            let _ = real.send(message).await;
+        }
+    });
     let (events, incoming) = mpsc::channel(64);
     let mut real = outside.incoming;
     tokio::spawn(async move {

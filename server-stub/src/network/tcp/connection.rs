@@ -202,6 +202,7 @@ impl Connection<'_> {
                 }
                 Frame::Acknowledge { last } => {
                     self.shared.links().acknowledged(self.peer, self.generation, last);
+                    self.shared.settling.notify_one();
                 }
                 Frame::Ping(nonce) => {
                     // Of several pings that wait only the last is answered.
@@ -263,6 +264,8 @@ impl Connection<'_> {
                 }
             } else if let Err(error) = write(writer, &frames).await {
                 return error.into();
+            } else {
+                self.shared.settling.notify_one();
             }
         }
     }

@@ -232,6 +232,11 @@ impl Links {
         }
     }
 
+    /// Whether every peer has acknowledged all that it was sent, and was told what is written down of its messages.
+    pub fn is_settled(&self) -> bool {
+        self.links.iter().all(|link| link.outbox.is_empty() && link.written == link.told)
+    }
+
     /// The lowest epoch that a receiver has not acknowledged a message of.
     #[cfg(test)]
     pub fn oldest_epoch(&self) -> Option<u64> {

@@ -134,6 +134,16 @@ impl TcpNetwork {
     pub fn peers(&self) -> watch::Receiver<Vec<PeerStatus>> {
         self.shared.status().subscribe()
     }
+
+    /// Waits until every peer has received all that it was sent; without end for one that stays away.
+    pub fn settled(&self) -> impl Future<Output = ()> + Send + use<> {
+        let shared = self.shared.clone();
+        async move {
+            while !shared.links().is_settled() {
+                shared.settling.notified().await;
+            }
+        }
+    }
 }
 
 impl PeerNetwork for TcpNetwork {
@@ -241,7 +251,7 @@ async fn accept(shared: Arc<Shared>, listener: TcpListener, acceptor: TlsAccepto
 }
 
 /// The handshake with a peer that dialled, and whose of the `pinned` certificates it has, by its place among them.
-pub(crate) async fn handshake(
+async fn handshake(
     socket: TcpStream,
     acceptor: &TlsAcceptor,
     pinned: &[Fingerprint],

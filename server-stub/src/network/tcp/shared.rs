@@ -23,6 +23,8 @@ pub struct Shared {
     config: Hash,
     /// Woken when there is something for the node.
     pub node: Notify,
+    /// Woken when there may be less that is unsent or unacknowledged.
+    pub settling: Notify,
     /// For each peer, woken when there is something to send to it.
     pub to_send: Vec<Notify>,
     /// For each peer, woken when the node has made room for its messages.
@@ -47,6 +49,7 @@ impl Shared {
             federation,
             config,
             node: Notify::new(),
+            settling: Notify::new(),
             to_send: notifies(),
             room: notifies(),
             newest: (0..count).map(|_| watch::Sender::new(0)).collect(),
