@@ -129,6 +129,31 @@ async fn unknown_modules_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn a_database_of_a_newer_version_is_refused_whichever_part_is_newer() {
+    const META: redb::TableDefinition<'_, &str, &[u8]> = redb::TableDefinition::new("meta");
+    let temp = tempfile::tempdir().unwrap();
+    let homes = deal(temp.path(), 1);
+    RunningGuardian::start(options(&homes[0])).await.unwrap().stop().await.unwrap();
+    for group in ledger::Ledger::TABLES {
+        let set = |version: u32| {
+            let database = redb::Database::open(homes[0].database()).unwrap();
+            let txn = database.begin_write().unwrap();
+            let mut meta = txn.open_table(META).unwrap();
+            let before = meta.insert(group.key, version.to_le_bytes().as_slice()).unwrap();
+            assert!(before.is_some(), "{} has a version", group.name);
+            drop(before);
+            drop(meta);
+            txn.commit().unwrap();
+        };
+        set(u32::MAX);
+        let error = RunningGuardian::start(options(&homes[0])).await.err().unwrap().to_string();
+        assert!(error.contains("newer version") && error.contains(group.name), "{error}");
+        set(1);
+    }
+    RunningGuardian::start(options(&homes[0])).await.unwrap().stop().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_new_url_is_announced_with_a_higher_number() {
     let temp = tempfile::tempdir().unwrap();
     let homes = deal(temp.path(), 1);

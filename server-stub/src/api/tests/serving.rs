@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use futures::StreamExt;
 use rekindle_protocol::api::paths;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
     sync::oneshot,
+    task::JoinSet,
     time::timeout,
 };
 
@@ -158,12 +160,69 @@ async fn one_address_has_so_many_connections() {
     timeout(PATIENCE, served).await.expect("the place is free again");
 }
 
+#[tokio::test]
+async fn all_clients_together_have_so_many_connections() {
+    let fixture = Fixture::new();
+    let (address, _stop) = start(&fixture, Server { connections: 2, ..Server::default() }).await;
+    let mut first = TcpStream::connect(address).await.unwrap();
+    let mut second = TcpStream::connect(address).await.unwrap();
+    for stream in [&mut first, &mut second] {
+        request(stream, paths::HEALTH).await;
+        assert!(read_until(stream, "ok\n").await.ends_with("ok\n"));
+    }
+    let mut third = TcpStream::connect(address).await.unwrap();
+    request(&mut third, paths::HEALTH).await;
+    for _ in 0..50 {
+        request(&mut second, paths::HEALTH).await;
+        assert!(read_until(&mut second, "ok\n").await.ends_with("ok\n"));
+        let unanswered = third.try_read(&mut [0]).unwrap_err();
+        assert_eq!(unanswered.kind(), std::io::ErrorKind::WouldBlock);
+    }
+    drop(first);
+    let answer = timeout(PATIENCE, read_until(&mut third, "ok\n")).await.expect("its turn comes");
+    assert!(answer.ends_with("ok\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn so_many_requests_wait_and_hear_while_consensus_goes_on() {
+    let limits = Limits { long_polls: 900, ..Limits::default() };
+    let fixture = Fixture::with_history(&[], &limits);
+    let (address, _stop) = start(&fixture, Server::default()).await;
+    let mut clients = JoinSet::new();
+    for _ in 0..1_000 {
+        clients.spawn(async move {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            request(&mut stream, &format!("{}?wait=60", paths::session(0))).await;
+            let answer = read_until(&mut stream, "\r\n\r\n").await;
+            answer.split(' ').nth(1).unwrap().to_owned()
+        });
+    }
+    for _ in 0..100 {
+        let refused = timeout(PATIENCE, clients.join_next()).await.expect("the rest is told to come back");
+        assert_eq!(refused.unwrap().unwrap(), "429");
+    }
+    let txid = fixture.node().submit(fixture.credit(5, 1).0).await.unwrap();
+    assert_eq!(fixture.settle(&txid).await, 0);
+    let answers = timeout(PATIENCE, clients.join_all()).await.expect("all hear of it");
+    assert_eq!(answers, vec!["200"; 900]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_ends_is_given_up() {
     let fixture = Fixture::new();
-    let never = axum::body::Body::from_stream(futures::stream::pending::<Result<Vec<u8>, std::io::Error>>());
-    let answer = fixture.post(paths::TRANSACTIONS, BINARY, never).await;
-    assert_eq!(answer.problem(408).code, "too_slow");
+    let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>().boxed();
+    // A byte now and then is no better.
+    let byte = |()| async {
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        Some((Ok(vec![0]), ()))
+    };
+    let drops = futures::stream::unfold((), byte).boxed();
+    for body in [never, drops] {
+        let begun = tokio::time::Instant::now();
+        let answer = fixture.post(paths::TRANSACTIONS, BINARY, axum::body::Body::from_stream(body)).await;
+        assert_eq!(answer.problem(408).code, "too_slow");
+        assert!(begun.elapsed() < Duration::from_secs(60));
+    }
 }
 
 #[tokio::test]

@@ -17,10 +17,42 @@ fn wrong_shares_are_sorted_out_and_a_lost_one_is_asked_for() {
         for message in garbage {
             liar.send(to, None, PeerMessage::Signing(message).encode());
         }
-        liar.send(to, None, bytes::Bytes::from_static(b"\xffgarbage"));
+        liar.send(to, None, Bytes::from_static(b"\xffgarbage"));
     }
     federation.run_until("accepted", |federation| federation.all_accepted(&[txid]));
     federation.run_until("signed", |federation| federation.all_signed(1));
+}
+
+#[test]
+fn who_sends_what_does_not_decode_is_banned_until_the_restart() {
+    let mut federation = Federation::new(4, settings(), 15);
+    let malformed = [
+        Bytes::from_static(b"\xffgarbage"),
+        Bytes::new(),
+        PeerMessage::Consensus(Bytes::from_static(b"\x01")).encode(),
+    ];
+    for garbage in malformed {
+        federation.stop(3);
+        let mut liar = federation.hub.connect(3).unwrap();
+        liar.send(0, None, garbage);
+        let banned = |federation: &Federation| federation.handle(0).progress().borrow().banned.contains(&3);
+        federation.run_until("banned", banned);
+        let accused = federation.handle(0).progress().borrow().accused[&3].clone();
+        assert!(accused.contains("malformed message"), "{accused}");
+        // What it sends now is not looked at, not even if it is right.
+        let share = SigningMessage::Share { session: 0, header: Hash([1; 32]), share: G2Bytes([0; 96]) };
+        liar.send(0, None, PeerMessage::Signing(share).encode());
+        (0..100).for_each(|_| federation.step());
+        assert_eq!(federation.handle(0).progress().borrow().accused[&3], accused);
+        // The others go on, and a restart forgets.
+        let nonce = federation.rng.r#gen();
+        let txid = federation.submit(0, spend(nonce, 0));
+        drop(liar);
+        federation.run_until("accepted", |federation| federation.all_accepted(&[txid]));
+        federation.stop(0);
+        federation.start(0);
+        assert!(!banned(&federation));
+    }
 }
 
 #[test]

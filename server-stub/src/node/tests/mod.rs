@@ -7,6 +7,7 @@ mod threads;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use rand::{Rng, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rekindle_protocol::{
@@ -21,7 +22,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     handle::{NodeHandle, Request, SessionState, Shared, Submission},
-    message::{PeerMessage, SigningMessage},
+    message::{CatchUpMessage, PeerMessage, PeerStatus, SigningMessage},
     testing::{TestMachine, deal, spend},
     *,
 };

@@ -39,6 +39,59 @@ fn a_guardian_with_an_empty_database_comes_back() {
 }
 
 #[test]
+fn who_serves_a_forged_broken_or_truncated_history_is_named_and_others_are_asked() {
+    let mut federation = Federation::new(4, settings(), 16);
+    for round in 0..4 {
+        federation.submit(0, spend(round, 0));
+        federation.run_until("signed", |federation| federation.all_signed(u64::from(round) + 1));
+    }
+    let history: Vec<Vec<u8>> = federation.history().iter().map(Canonical::to_bytes).collect();
+    let lie = |change: &dyn Fn(&mut Vec<Vec<u8>>)| {
+        let mut changed = history.clone();
+        change(&mut changed);
+        changed
+    };
+    let forged = |session: &[u8]| {
+        SignedSession { items: vec![], ..SignedSession::from_bytes(session).unwrap() }.to_bytes()
+    };
+    let lies = [
+        (lie(&|sessions| sessions[1] = forged(&sessions[1])), "the items of session 1"),
+        (lie(&|sessions| sessions.swap(1, 2)), "session 2 was served where session 1 belongs"),
+        (lie(&|sessions| _ = sessions[3].pop()), "not a canonical encoding"),
+        (lie(&|sessions| sessions.clear()), "0 sessions were served"),
+        (lie(&|sessions| sessions[3][150] ^= 1), "the signature of session 3"),
+    ];
+    for (sessions, why) in lies {
+        (0..4).for_each(|id| federation.stop(id));
+        std::fs::remove_file(federation.path(2)).unwrap();
+        let mut liar = federation.hub.connect(1).unwrap();
+        federation.start(2);
+        let status = PeerStatus { version: RULES_VERSION, epoch: 1_000, signed: 4 };
+        let send = |liar: &mut HubEnd, message| liar.send(2, None, PeerMessage::CatchUp(message).encode());
+        send(&mut liar, CatchUpMessage::Status { status, ask: false });
+        for _ in 0..5_000 {
+            federation.step();
+            federation.now += 1;
+            while let Some((number, message)) = liar.next(2) {
+                liar.acknowledge(2, number);
+                if let Some(PeerMessage::CatchUp(CatchUpMessage::HistoryRequest { from, .. })) =
+                    PeerMessage::decode(&message)
+                {
+                    send(&mut liar, CatchUpMessage::History { from, sessions: sessions.clone() });
+                }
+            }
+        }
+        let accused = federation.handle(2).progress().borrow().accused.clone();
+        assert!(accused.keys().eq([&1]) && accused[&1].contains(why), "{accused:?}, not {why}");
+        assert_eq!(federation.handle(2).signed_count(), 0, "nothing of it is believed");
+        drop(liar);
+        [0, 1, 3].into_iter().for_each(|id| federation.start(id));
+        federation.run_until("caught up", |federation| federation.all_signed(4));
+        federation.history();
+    }
+}
+
+#[test]
 fn an_operator_hands_a_guardian_what_its_peers_do_not() {
     let mut federation = Federation::new(4, settings(), 14);
     federation.stop(2);
