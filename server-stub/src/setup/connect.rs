@@ -13,7 +13,7 @@ use rekindle_protocol::bytes::FederationId;
 use tokio::{
     net::TcpListener,
     sync::{mpsc, watch},
-    task::JoinSet,
+    task::{JoinSet, yield_now},
     time::{Instant, sleep_until, timeout},
 };
 use tracing::info;
@@ -110,7 +110,9 @@ impl Links {
 
     async fn greet_all(&mut self, participants: &Participants, deadline: Instant) -> Result<(), SetupError> {
         loop {
-            for (from, meaning) in self.take() {
+            let taken = self.take();
+            let is_idle = taken.is_empty();
+            for (from, meaning) in taken {
                 let garbage = || SetupError::Misbehaved {
                     who: participants.who(from),
                     what: "bytes that are no message".into(),
@@ -128,6 +130,9 @@ impl Links {
             let other = self.peers.borrow_and_update().iter().position(|peer| peer.agrees == Some(false));
             if let Some(peer) = other.and_then(|peer| u16::try_from(peer).ok()) {
                 return Err(SetupError::OtherParticipants(participants.who(peer)));
+            }
+            if !is_idle {
+                continue;
             }
             tokio::select! {
                 () = self.network.changed() => {}
@@ -152,7 +157,7 @@ impl Links {
         SetupError::NotConnected(missing.into_iter().map(named).collect())
     }
 
-    /// Takes what has come and greets who must be. No meaning stands for bytes that are no message.
+    /// Takes the next message of each that has come, and greets who must be. No meaning stands for bytes that are no message.
     fn take(&mut self) -> Vec<(GuardianId, Option<Meaning>)> {
         let mut taken = Vec::new();
         for (peer, assembly) in &mut self.assemblies {
@@ -168,6 +173,7 @@ impl Links {
                     send(&mut self.network, [*peer].into_iter(), &self.hello);
                 }
                 taken.push((*peer, meaning));
+                break;
             }
         }
         taken
@@ -182,10 +188,13 @@ impl Links {
         let early = self.greetings.under_way().into_iter();
         let mut waiting: VecDeque<_> = early.map(|(from, message)| (from, Event::Message(message))).collect();
         loop {
-            if waiting.is_empty() {
-                let taken = self.take().into_iter();
-                waiting.extend(taken.filter_map(|(from, meaning)| Some((from, event(meaning)?))));
-                waiting.extend(self.absent(Instant::now()));
+            while waiting.is_empty() {
+                let taken = self.take();
+                if taken.is_empty() {
+                    waiting.extend(self.absent(Instant::now()));
+                    break;
+                }
+                waiting.extend(taken.into_iter().filter_map(|(from, meaning)| Some((from, event(meaning)?))));
             }
             let next_absence = self.away.values().flatten().min().map_or_else(
                 // Whatever changes wakes the loop.
@@ -210,7 +219,10 @@ impl Links {
         let farewell = async {
             tokio::pin!(settled);
             loop {
-                self.take();
+                if !self.take().is_empty() {
+                    yield_now().await;
+                    continue;
+                }
                 tokio::select! {
                     () = &mut settled => return,
                     () = self.network.changed() => {}

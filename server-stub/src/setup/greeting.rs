@@ -10,6 +10,10 @@ use std::collections::{BTreeMap, VecDeque};
 use super::message::{Message, VERSION};
 use crate::consensus::GuardianId;
 
+/// Most messages of one participant that are kept until the ceremony is under way. A correct one sends two, the second to
+/// give up.
+const MAX_EARLY: usize = 4;
+
 /// What a message means.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Meaning {
@@ -54,7 +58,9 @@ impl Greetings {
             _ if !self.heard(from) => Meaning::Nothing,
             message if self.under_way => Meaning::Ceremony(message),
             message => {
-                self.early.push_back((from, message));
+                if self.early.iter().filter(|(sender, _)| *sender == from).count() < MAX_EARLY {
+                    self.early.push_back((from, message));
+                }
                 Meaning::Nothing
             }
         }
@@ -90,6 +96,14 @@ mod tests {
         assert_eq!(greetings.on_message(1, hello(6)), Meaning::Nothing);
         assert_eq!(greetings.on_message(1, new.clone()), Meaning::Ceremony(new));
         assert_eq!(greetings.on_message(2, old), Meaning::Nothing);
+    }
+
+    #[test]
+    fn nobody_fills_the_memory_before_it_begins() {
+        let mut greetings = Greetings::default();
+        greetings.on_message(1, hello(5));
+        (0..100).for_each(|_| _ = greetings.on_message(1, Message::give_up("")));
+        assert_eq!(greetings.under_way().len(), MAX_EARLY);
     }
 
     #[test]
