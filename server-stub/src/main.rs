@@ -8,6 +8,7 @@ use clap::Parser;
 use tracing_subscriber::{Layer, filter::Targets, layer::SubscriberExt, util::SubscriberInitExt};
 
 use cli::{Cli, LogFormat};
+use rekindle_guardian::guardian::GuardianError;
 
 /// What is logged unless `RUST_LOG` says otherwise. The engine reports every message that comes twice, which is
 /// what restarts are made of.
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("guardian: {error}");
-            ExitCode::FAILURE
+            ExitCode::from(error.downcast_ref().map_or(1, GuardianError::exit_status))
         }
     }
 }

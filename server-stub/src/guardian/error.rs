@@ -93,6 +93,20 @@ pub enum GuardianError {
     Io(#[from] io::Error),
 }
 
+impl GuardianError {
+    /// The exit status that tells whatever starts the process again why it ended: 3 if it takes newer software to go
+    /// on, 4 if history is in doubt, 1 for all else.
+    pub fn exit_status(&self) -> u8 {
+        match self {
+            Self::Node(NodeError::UpgradeRequired { .. }) => 3,
+            Self::Node(
+                NodeError::Fork { .. } | NodeError::Diverged { .. } | NodeError::OtherBatch { .. },
+            ) => 4,
+            _ => 1,
+        }
+    }
+}
+
 /// Guardians as people know them.
 fn name(guardians: &[(GuardianId, String)]) -> String {
     let named: Vec<String> = guardians.iter().map(|(id, name)| format!("guardian {id} ({name})")).collect();
