@@ -29,19 +29,37 @@ pub const MAX_SESSION_EPOCHS: u64 = 1_000;
 pub enum Item {
     /// Value moved.
     Transaction(Transaction),
+    /// The federation goes on with other rules after the session that this item ends: so many guardians have signalled
+    /// it that it can.
+    Upgrade {
+        /// The version of the rules.
+        version: u32,
+    },
 }
+
+const TRANSACTION: u8 = 0;
+const UPGRADE: u8 = 1;
 
 impl Item {
     /// Its leaf in the session's Merkle tree.
     pub fn leaf(&self) -> Hash {
         match self {
-            Self::Transaction(transaction) => leaf(0, &transaction.id().0),
+            Self::Transaction(transaction) => leaf(TRANSACTION, &transaction.id().0),
+            Self::Upgrade { version } => leaf(UPGRADE, &version.to_le_bytes()),
+        }
+    }
+
+    /// The transaction, if it is one.
+    pub fn transaction(&self) -> Option<&Transaction> {
+        match self {
+            Self::Transaction(transaction) => Some(transaction),
+            Self::Upgrade { .. } => None,
         }
     }
 }
 
-fn leaf(kind: u8, id: &[u8; 32]) -> Hash {
-    Context::MerkleLeaf.hash(&[&[kind], id])
+fn leaf(kind: u8, content: &[u8]) -> Hash {
+    Context::MerkleLeaf.hash(&[&[kind], content])
 }
 
 /// What the guardians sign of a session: 120 bytes.
@@ -108,27 +126,45 @@ pub enum SessionStatus {
 pub struct HashedItems {
     /// The items in order.
     pub items: Vec<Item>,
-    /// Their transactions' ids, in the same order.
+    /// The ids of the transactions among them, in the same order.
     pub txids: Vec<TxId>,
 }
 
 impl HashedItems {
     /// Hashes items that are already decoded, as a guardian does when it closes a session.
     pub fn new(items: Vec<Item>) -> Self {
-        let txids = items.iter().map(|Item::Transaction(transaction)| transaction.id()).collect();
+        let txids = items.iter().filter_map(Item::transaction).map(Transaction::id).collect();
         Self { items, txids }
+    }
+
+    /// The transactions in order, with their ids.
+    pub fn transactions(&self) -> impl Iterator<Item = (&TxId, &Transaction)> {
+        self.txids.iter().zip(self.items.iter().filter_map(Item::transaction))
+    }
+
+    /// The version of the rules by which the federation goes on after this session, if it decided that.
+    pub fn upgrade(&self) -> Option<u32> {
+        match self.items.last() {
+            Some(Item::Upgrade { version }) => Some(*version),
+            _ => None,
+        }
     }
 
     /// The Merkle root that the header commits to.
     pub fn root(&self) -> Hash {
-        let mut leaves: Vec<Hash> = self.txids.iter().map(|txid| leaf(0, &txid.0)).collect();
+        let mut txids = self.txids.iter();
+        let leaf_of = |item: &Item| match item {
+            Item::Transaction(_) => txids.next().map(|txid| leaf(TRANSACTION, &txid.0)),
+            Item::Upgrade { .. } => Some(item.leaf()),
+        };
+        let mut leaves: Vec<Hash> = self.items.iter().filter_map(leaf_of).collect();
         merkle::root(&mut leaves)
     }
 
     /// The session's recovery entries in their encoding.
     pub fn recovery_entries(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
-        for Item::Transaction(transaction) in &self.items {
+        for transaction in self.items.iter().filter_map(Item::transaction) {
             Entry::write(transaction, &mut bytes);
         }
         bytes
@@ -180,7 +216,7 @@ impl HashedSession {
         if count > MAX_SESSION_ITEMS || bytes.len() > MAX_SESSION_BYTES {
             return Err(DecodeError::new::<SignedSession>(&"the session is above its limits"));
         }
-        // The smallest item is far above 16 bytes, so this reserves less than the input holds.
+        // A transaction is far above 16 bytes, so this reserves less than the input holds.
         let reserve = count.min(bytes.len() / 16);
         let mut content =
             HashedItems { items: Vec::with_capacity(reserve), txids: Vec::with_capacity(reserve) };
@@ -188,7 +224,9 @@ impl HashedSession {
             let start = *rest;
             let item = <Item as BorshDeserialize>::deserialize(rest).map_err(|e| error(&e))?;
             // The encoding is canonical, so what was just read, less the kind, is what the id hashes.
-            content.txids.push(Transaction::id_of_bytes(&start[1..start.len() - rest.len()]));
+            if item.transaction().is_some() {
+                content.txids.push(Transaction::id_of_bytes(&start[1..start.len() - rest.len()]));
+            }
             content.items.push(item);
         }
         if rest.is_empty() {
@@ -206,7 +244,8 @@ pub(crate) mod testing {
     use proptest::{collection::vec, prelude::*};
 
     pub fn any_items() -> impl Strategy<Value = Vec<Item>> {
-        vec(any_transaction().prop_map(Item::Transaction), 0..4)
+        let upgrade = any::<u32>().prop_map(|version| Item::Upgrade { version });
+        vec(prop_oneof![4 => any_transaction().prop_map(Item::Transaction), 1 => upgrade], 0..4)
     }
 
     pub fn any_session() -> impl Strategy<Value = SignedSession> {

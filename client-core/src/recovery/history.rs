@@ -1,10 +1,7 @@
 //! History as modules get to see it: verified, decoded once, and with its owner's transactions found.
 
 use rekindle_protocol::{
-    bytes::TxId,
-    ownership::MemoContent,
-    session::{HashedSession, Item},
-    transaction::Transaction,
+    bytes::TxId, ownership::MemoContent, session::HashedSession, transaction::Transaction,
 };
 
 use crate::context::WalletContext;
@@ -70,10 +67,8 @@ impl<'a> SessionView<'a> {
         let header = &session.header;
         let transactions = session
             .content
-            .items
-            .iter()
-            .zip(&session.content.txids)
-            .map(|(Item::Transaction(transaction), txid)| {
+            .transactions()
+            .map(|(txid, transaction)| {
                 TransactionView::new(context, header.index, header.time, *txid, transaction)
             })
             .collect();

@@ -76,7 +76,7 @@ impl TestGuardians {
         let hosts = (0..behaviours.len()).map(|id| format!("guardian-{id}")).collect();
         let (mut statuses, mut spent) = (BTreeMap::new(), BTreeMap::new());
         for session in &federation.sessions {
-            for Item::Transaction(transaction) in &session.items {
+            for transaction in session.items.iter().filter_map(Item::transaction) {
                 let accepted = TransactionStatus::Accepted { session: session.header.index };
                 statuses.insert(transaction.id(), accepted);
                 for input in &transaction.inputs {
@@ -207,7 +207,8 @@ impl TestGuardians {
     fn shares(&self, guardian: GuardianId, wanted: impl Fn(&OutPoint) -> bool) -> SharesAnswer {
         let state = self.state.borrow();
         let mut shares: Vec<(OutPoint, Option<G2Bytes>)> = Vec::new();
-        for Item::Transaction(transaction) in state.federation.sessions.iter().flat_map(|s| &s.items) {
+        let items = state.federation.sessions.iter().flat_map(|s| &s.items);
+        for transaction in items.filter_map(Item::transaction) {
             let txid = transaction.id();
             for (output, part) in (0..=u8::MAX).zip(&transaction.outputs).filter(|(_, part)| part.module == 0)
             {
@@ -259,7 +260,8 @@ impl TestGuardians {
             }
             (Method::Get, ["sessions", index, "signatures"]) => {
                 let SessionStatus::Complete(session) = self.session(index.parse().ok()?) else { return None };
-                let txids: Vec<TxId> = session.items.iter().map(|Item::Transaction(t)| t.id()).collect();
+                let txids: Vec<TxId> =
+                    session.items.iter().filter_map(Item::transaction).map(Transaction::id).collect();
                 Some(self.shares(guardian, |out_point| txids.contains(&out_point.txid)).to_bytes())
             }
             (Method::Get, ["transactions", txid]) => {

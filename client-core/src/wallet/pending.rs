@@ -48,9 +48,11 @@ pub fn decide(txid: &TxId, transaction: &Transaction, content: &HashedItems) -> 
         return Some(Decision::Accepted);
     }
     let spent = |module: ModuleId, nonce: &Hash| {
-        content.items.iter().any(|Item::Transaction(other)| {
-            other.inputs.iter().any(|input| input.module == module && input.nonce == *nonce)
-        })
+        content
+            .items
+            .iter()
+            .filter_map(Item::transaction)
+            .any(|other| other.inputs.iter().any(|input| input.module == module && input.nonce == *nonce))
     };
     let input = transaction.inputs.iter().position(|input| spent(input.module, &input.nonce))?;
     Some(Decision::Conflict { input })

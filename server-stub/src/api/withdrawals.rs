@@ -91,7 +91,7 @@ fn look_through(api: &Api, issuer: u16, from: u64) -> Result<Withdrawals, DbErro
 
 fn in_session(deposit: ModuleId, issuer: u16, session: &SignedSession) -> Vec<Withdrawal> {
     let mut found = Vec::new();
-    for Item::Transaction(transaction) in &session.items {
+    for transaction in session.items.iter().filter_map(Item::transaction) {
         let outputs = (0..).zip(&transaction.outputs).filter(|(_, output)| output.module == deposit);
         for (output, body) in outputs {
             if let Ok(DepositOutput::Withdrawal { issuer: toward, amount, reference }) =

@@ -13,7 +13,7 @@ use rekindle_protocol::{
     modules::mint::{MintInput, MintOutput, note_message},
     ownership::{MemoContent, OperationKind, SeedWords, WalletSecret},
     recovery_index,
-    session::{HashedSession, Item},
+    session::HashedSession,
     transaction::{OutPoint, Transaction},
 };
 
@@ -62,8 +62,7 @@ fn recover(sessions: &[HashedSession], wallet: &WalletSecret, place: &Place) -> 
     let mut tokens: Vec<(u64, Vec<Hash>)> = Vec::new();
     let mut spent = std::collections::HashSet::new();
     for session in sessions {
-        for (Item::Transaction(transaction), txid) in session.content.items.iter().zip(&session.content.txids)
-        {
+        for (txid, transaction) in session.content.transactions() {
             spent.extend(transaction.inputs.iter().map(|input| input.nonce));
             if wallet.tag(&transaction.tweak) != transaction.tag {
                 continue;
@@ -145,11 +144,8 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
         let issued = issued_at(&db.read().unwrap(), &[*at]).unwrap();
         assert_eq!(issued[0].1.as_ref(), Some(note));
         let shares: Vec<G2Bytes> = signers.iter().map(|(_, signer)| signer.sign(note).unwrap()).collect();
-        let Item::Transaction(transaction) = sessions
-            .iter()
-            .flat_map(|session| &session.content.items)
-            .find(|Item::Transaction(transaction)| transaction.id() == at.txid)
-            .unwrap();
+        let mut transactions = sessions.iter().flat_map(|session| session.content.transactions());
+        let (_, transaction) = transactions.find(|(txid, _)| **txid == at.txid).unwrap();
         let secret = wallet.output(place.mint, &transaction.tweak, at.output);
         let interpolation = Interpolation::new(&signers.each_ref().map(|(id, _)| *id)).unwrap();
         let signature = interpolation.unblind(&shares, &secret.blinding).unwrap().to_bytes();
@@ -163,7 +159,7 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
     let mut accepted = 0;
     let mut strangers = 0;
     for session in &sessions {
-        for Item::Transaction(transaction) in &session.content.items {
+        for (_, transaction) in session.content.transactions() {
             let recorded = db::accepted_in(&db.read().unwrap(), &transaction.id()).unwrap();
             let txn = fresh.begin_write().unwrap();
             let verdict = ledger.apply(&txn, session.header.index, transaction).unwrap();
@@ -230,8 +226,8 @@ async fn a_guardian_goes_on_from_forged_history_and_the_wallet_spends() {
         let sessions = read_sessions(&db);
         let tweaks: HashMap<TxId, Transaction> = sessions
             .iter()
-            .flat_map(|session| &session.content.items)
-            .map(|Item::Transaction(transaction)| (transaction.id(), transaction.clone()))
+            .flat_map(|session| session.content.transactions())
+            .map(|(txid, transaction)| (*txid, transaction.clone()))
             .collect();
         (recover(&sessions, &wallet, &place), tweaks)
     };

@@ -46,7 +46,7 @@ pub fn issued_at(txn: &ReadTransaction, out_points: &[OutPoint]) -> Result<Vec<I
 /// What a session's items issued, in their order.
 pub fn issued_by(mint: ModuleId, items: &[Item]) -> Vec<Issued> {
     let mut issued = Vec::new();
-    for Item::Transaction(transaction) in items {
+    for transaction in items.iter().filter_map(Item::transaction) {
         let txid: TxId = transaction.id();
         for (output, part) in (0..).zip(&transaction.outputs) {
             if part.module == mint

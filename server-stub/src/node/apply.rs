@@ -11,11 +11,7 @@ use rekindle_protocol::{
     transaction::Transaction,
 };
 
-use super::{
-    Contribution, Settings, StateMachine,
-    session::{OpenSession, Quorum},
-    state::{NodeState, Upgrade},
-};
+use super::{Contribution, Settings, StateMachine, session::Quorum, state::NodeState};
 use crate::{
     consensus::{Batch, Fault, FaultKind},
     db::{self, ClosedSession, DbError},
@@ -83,7 +79,7 @@ impl Rules<'_> {
         }
         applied.state.next_epoch = batch.epoch + 1;
         db::append_items(txn, batch.epoch, &items)?;
-        if applied.state.open.closes(batch.epoch, self.quorum, self.settings) {
+        if applied.state.open.closes(batch.epoch, self.quorum, self.settings, state.rules()) {
             applied.closed = Some(self.close(txn, &mut applied.state, batch.epoch)?);
         }
         Ok(applied)
@@ -126,15 +122,15 @@ impl Rules<'_> {
         state: &mut NodeState,
         last_epoch: u64,
     ) -> Result<SessionHeader, DbError> {
-        let content = HashedItems::new(db::take_open_items(txn)?);
+        let mut items = db::take_open_items(txn)?;
+        // In history, so that whoever gets the session signed learns the decision with it.
+        let upgrade = state.open.upgrade(self.quorum.least(), state.rules());
+        items.extend(upgrade.map(|version| Item::Upgrade { version }));
+        let content = HashedItems::new(items);
         let time = state.session_time();
         let header = content.header(self.federation, state.previous.as_ref(), last_epoch, time);
         db::close_session(txn, &ClosedSession { header, items: content.items })?;
-        let upgrade = state.open.upgrade(self.quorum.least(), self.settings.rules_version);
-        state.upgrade = upgrade.map(|version| Upgrade { version, session: header.index });
-        state.forget_times();
-        state.open = OpenSession::new(header.index + 1, last_epoch + 1);
-        state.previous = Some(header);
+        state.follow(header, upgrade);
         Ok(header)
     }
 }

@@ -65,12 +65,6 @@ pub enum NodeError {
         /// The last session under the old ones.
         session: u64,
     },
-    /// f+1 guardians run newer software.
-    #[error("OUTDATED: the federation runs version {version} of its rules. Start the software that has it.")]
-    Outdated {
-        /// The version of the rules.
-        version: u32,
-    },
     /// The thread could not be started.
     #[error("the guardian's thread could not be started: {0}")]
     Thread(std::io::Error),

@@ -189,9 +189,9 @@ impl NodeHandle {
 
     /// Tells the federation, for good, that this guardian's operator is ready to go on with version `version` of the
     /// rules. When n - f guardians have, all of them finish the same session and stop with
-    /// [`super::NodeError::UpgradeRequired`]; software of that version goes on. When this returns, the signal
-    /// survives a restart. A version that is not above the one signalled before, or not above the software's own,
-    /// changes nothing.
+    /// [`super::NodeError::UpgradeRequired`], but for those whose software follows that version already: they go
+    /// on. When this returns, the signal survives a restart. A version that is not above the one signalled before, or
+    /// not above the one in force, changes nothing.
     ///
     /// # Errors
     /// [`SubmitError::Busy`] or [`SubmitError::Stopped`].

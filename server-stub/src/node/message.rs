@@ -93,8 +93,6 @@ impl CatchUpMessage {
 /// How far a guardian is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub(super) struct PeerStatus {
-    /// The version of the rules that it runs.
-    pub version: u32,
     /// The epoch of its next batch.
     pub epoch: u64,
     /// How many signed sessions it serves, without gaps.
@@ -146,7 +144,7 @@ mod tests {
             }),
             PeerMessage::CatchUp(CatchUpMessage::History { from: 3, sessions: vec![vec![1, 2], vec![]] }),
             PeerMessage::CatchUp(CatchUpMessage::Status {
-                status: PeerStatus { version: 1, epoch: 2, signed: 3 },
+                status: PeerStatus { epoch: 2, signed: 3 },
                 ask: true,
             }),
         ] {

@@ -24,7 +24,8 @@
 //! take part again when they are near enough for the engine (`links`).
 //!
 //! **Upgrades**: operators signal a version of the rules; the session in which n - f guardians have signalled is the
-//! last one under the old rules, and every guardian stops after it.
+//! last one under the old rules, and its last item says so. Which rules are in force is therefore part of the state
+//! that every guardian has after the same history, however it got it. A guardian stops where its software ends.
 
 mod apply;
 mod catch_up;

@@ -72,7 +72,8 @@ impl OpenSession {
 
     /// Whether an item of so many bytes still fits below the protocol's limits.
     pub fn has_room(&self, bytes: usize) -> bool {
-        self.items < MAX_SESSION_ITEMS as u64
+        // The last place is for an upgrade.
+        self.items + 1 < MAX_SESSION_ITEMS as u64
             && self.bytes + bytes as u64 <= (MAX_SESSION_BYTES - ENVELOPE_BYTES) as u64
     }
 
@@ -82,12 +83,12 @@ impl OpenSession {
         self.bytes += bytes as u64;
     }
 
-    /// Whether the session ends with the batch of `epoch`, which has been counted.
-    pub fn closes(&self, epoch: u64, quorum: Quorum, settings: &Settings) -> bool {
+    /// Whether the session ends with the batch of `epoch`, which has been counted. It is made by version `rules`.
+    pub fn closes(&self, epoch: u64, quorum: Quorum, settings: &Settings, rules: u32) -> bool {
         self.items >= settings.session_items as u64
             || self.bytes >= settings.session_bytes as u64
             || self.votes.len() > quorum.max_faulty
-            || self.upgrade(quorum.least(), settings.rules_version).is_some()
+            || self.upgrade(quorum.least(), rules).is_some()
             || epoch + 1 - self.first_epoch >= settings.session_epochs
     }
 }
@@ -95,11 +96,12 @@ impl OpenSession {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::settings::FIRST_RULES;
 
     fn closes(change: impl Fn(&mut OpenSession), epoch: u64) -> bool {
         let mut session = OpenSession::new(5, 100);
         change(&mut session);
-        session.closes(epoch, Quorum { guardians: 4, max_faulty: 1 }, &Settings::default())
+        session.closes(epoch, Quorum { guardians: 4, max_faulty: 1 }, &Settings::default(), FIRST_RULES)
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
 
     #[test]
     fn closes_when_enough_guardians_are_ready_for_newer_rules() {
-        let current = Settings::default().rules_version;
+        let current = FIRST_RULES;
         let signal = |versions: [u32; 4]| {
             move |session: &mut OpenSession| {
                 (0..)
@@ -159,7 +161,7 @@ mod tests {
         session.bytes = (MAX_SESSION_BYTES - 100_000) as u64;
         assert!(!session.has_room(100_000));
         session.bytes = 0;
-        session.items = MAX_SESSION_ITEMS as u64;
-        assert!(!session.has_room(1));
+        session.items = MAX_SESSION_ITEMS as u64 - 1;
+        assert!(!session.has_room(1), "an upgrade may follow");
     }
 }

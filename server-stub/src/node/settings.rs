@@ -4,8 +4,11 @@ use std::time::Duration;
 
 use rekindle_protocol::session::{MAX_SESSION_BYTES, MAX_SESSION_EPOCHS, MAX_SESSION_ITEMS};
 
-/// The version of the rules that this software follows. Whoever changes what guardians must do alike raises it;
-/// the federation changes over when n - f guardians have signalled the new one.
+/// The rules with which every history begins.
+pub(super) const FIRST_RULES: u32 = 1;
+/// The newest version of the rules that this software follows, and it follows all before. Whoever changes what
+/// guardians must do alike raises it and keeps the old way for as long as [`FIRST_RULES`] and history say; the
+/// federation changes over when n - f guardians have signalled the new one.
 pub const RULES_VERSION: u32 = 1;
 
 /// Limits and times. Those that decide what history looks like must be the same for all guardians.
@@ -30,7 +33,7 @@ pub struct Settings {
     /// How long a guardian stays behind its peers, or stuck in an epoch, before it asks for what it lacks, and
     /// waits for an answer.
     pub catch_up_patience: Duration,
-    /// The version of the rules by which history is made. Same for all.
+    /// The newest version of the rules that this guardian follows. Which one is in force history says.
     pub rules_version: u32,
     /// How long a guardian that has finished the last session before an upgrade goes on answering its peers.
     pub upgrade_linger: Duration,

@@ -4,7 +4,7 @@ use borsh::{BorshDeserialize, BorshSerialize};
 use redb::{ReadTransaction, WriteTransaction};
 use rekindle_protocol::{encoding::Canonical, session::SessionHeader};
 
-use super::session::OpenSession;
+use super::{session::OpenSession, settings::FIRST_RULES};
 use crate::db::{DbError, read_state, write_state};
 
 /// Everything that the next batch depends on besides the ledger. Written with every batch.
@@ -22,7 +22,7 @@ pub(super) struct NodeState {
     pub open: OpenSession,
     /// The header of the session before it.
     pub previous: Option<SessionHeader>,
-    /// What the federation decided to upgrade to.
+    /// The federation's last decision to upgrade.
     pub upgrade: Option<Upgrade>,
     /// The version that this guardian's operator has signalled.
     pub signal: Option<u32>,
@@ -51,9 +51,26 @@ impl NodeState {
         }
     }
 
-    /// Begins a session without times.
-    pub fn forget_times(&mut self) {
+    /// The version of the rules by which the open session is made.
+    pub fn rules(&self) -> u32 {
+        self.upgrade.map_or(FIRST_RULES, |upgrade| upgrade.version)
+    }
+
+    /// The decision after which software that follows the rules up to version `newest` can't go on.
+    pub fn outgrown(&self, newest: u32) -> Option<Upgrade> {
+        self.upgrade.filter(|upgrade| upgrade.version > newest)
+    }
+
+    /// Opens the session after the one with `last` as its header, which decided to go on with version `upgrade` of the
+    /// rules if it decided anything.
+    pub fn follow(&mut self, last: SessionHeader, upgrade: Option<u32>) {
+        self.next_epoch = last.last_epoch.saturating_add(1);
+        self.open = OpenSession::new(last.index + 1, self.next_epoch);
+        self.previous = Some(last);
         self.latest_times.fill(0);
+        if let Some(version) = upgrade {
+            self.upgrade = Some(Upgrade { version, session: last.index });
+        }
     }
 
     /// The stored state, if a batch was applied before.

@@ -106,7 +106,7 @@ async fn kill_in_a_loop(seed: u64) {
         let SessionStatus::Complete(signed) = SessionStatus::from_bytes(&session).unwrap() else {
             panic!("session {index} is not signed")
         };
-        for Item::Transaction(transaction) in &signed.items {
+        for transaction in signed.items.iter().filter_map(Item::transaction) {
             assert_eq!(found.insert(transaction.id(), index), None, "accepted twice");
         }
     }

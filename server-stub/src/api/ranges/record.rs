@@ -5,7 +5,7 @@ use rekindle_protocol::{
     bytes::G2Bytes,
     encoding::Canonical,
     ranges::{EmptyRun, RecoveryRecord},
-    session::SessionHeader,
+    session::{HashedItems, SessionHeader},
 };
 
 use super::plan::{Kind, Planned};
@@ -106,7 +106,9 @@ pub fn is_empty_session(stored: &[u8]) -> bool {
     stored.len() == HEADER_BYTES + G2Bytes::LEN + 4
 }
 
-/// Whether a stored recovery record has no entries.
+/// Whether a stored recovery record is of a session without items. One that only decides upon an upgrade has no
+/// entries either, but its items root can't be told from its number alone.
 pub fn is_empty_recovery(stored: &[u8]) -> bool {
-    stored.len() == HEADER_BYTES
+    let without_items = HashedItems::new(Vec::new()).root();
+    SessionHeader::from_bytes(stored).is_ok_and(|header| header.items == without_items)
 }

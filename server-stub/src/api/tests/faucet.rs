@@ -57,8 +57,8 @@ async fn gives_what_is_asked_for_and_twice_if_asked_twice() {
         let SessionStatus::Complete(session) = fixture.get(&path, BINARY).await.binary() else {
             panic!("not complete");
         };
-        let Item::Transaction(credit) =
-            session.items.iter().find(|Item::Transaction(transaction)| transaction.id() == txid).unwrap();
+        let mut transactions = session.items.iter().filter_map(Item::transaction);
+        let credit = transactions.find(|transaction| transaction.id() == txid).unwrap();
         assert_eq!(credit.tag, address(&fixture).tag);
         txids.push(txid);
     }

@@ -112,7 +112,7 @@ impl CatchUp {
         match &mut peer.status {
             Some(status) => status.epoch = status.epoch.max(epoch),
             // It says the rest by itself.
-            None => peer.status = Some(PeerStatus { version: 0, epoch, signed: 0 }),
+            None => peer.status = Some(PeerStatus { epoch, signed: 0 }),
         }
     }
 
@@ -133,14 +133,6 @@ impl CatchUp {
         if let Some(peer) = self.peers.get_mut(usize::from(from)) {
             peer.refused = true;
         }
-    }
-
-    /// The lowest version of the rules above `own` that f+1 peers follow: history goes on without `own`.
-    pub fn newer_version(&self, own: u32) -> Option<u32> {
-        let versions = self.peers.iter().filter_map(|peer| peer.status).map(|status| status.version);
-        let mut newer: Vec<u32> = versions.filter(|version| *version > own).collect();
-        newer.sort_unstable();
-        (newer.len() > self.max_faulty).then(|| newer.first().copied()).flatten()
     }
 
     /// The epoch that each guardian is known to have reached.

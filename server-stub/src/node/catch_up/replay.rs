@@ -4,13 +4,13 @@ use redb::WriteTransaction;
 use rekindle_protocol::{
     bytes::{FederationId, TxId},
     encoding::Canonical,
-    session::{HashedSession, Item},
+    session::HashedSession,
 };
 
 use super::VerifiedSession;
 use crate::{
     db,
-    node::{NodeError, StateMachine, session::OpenSession, state::NodeState},
+    node::{NodeError, StateMachine, state::NodeState},
 };
 
 /// What a replay changed, to take effect in memory once its database transaction is committed.
@@ -22,7 +22,7 @@ pub(in crate::node) struct Replayed {
 }
 
 /// Executes sessions that the federation's signature vouches for, from the open one on, within `txn`: all of them
-/// or, upon an error, nothing once `txn` is dropped.
+/// that are made by rules up to version `newest` or, upon an error, nothing once `txn` is dropped.
 ///
 /// Every item must be accepted and every header reproduced. Curve arithmetic is not done again: it depends on
 /// nothing but the transaction, and at least one correct guardian did it before it signed.
@@ -34,10 +34,14 @@ pub(in crate::node) fn replay(
     federation: &FederationId,
     machine: &dyn StateMachine,
     state: &NodeState,
+    newest: u32,
     sessions: Vec<VerifiedSession>,
 ) -> Result<Replayed, NodeError> {
     let mut replayed = Replayed { state: state.clone(), accepted: Vec::new() };
     for VerifiedSession { session, bytes } in sessions {
+        if replayed.state.outgrown(newest).is_some() {
+            break;
+        }
         replay_session(txn, federation, machine, &mut replayed, session, &bytes)?;
     }
     Ok(replayed)
@@ -67,8 +71,7 @@ fn replay_session(
     if !content.items.starts_with(&before) {
         return Err(diverged("this guardian accepted other items in it".into()));
     }
-    for (Item::Transaction(transaction), txid) in content.items.iter().zip(&content.txids).skip(before.len())
-    {
+    for (txid, transaction) in content.transactions().skip(before.len()) {
         if db::is_accepted(txn, txid)? {
             return Err(diverged(format!("transaction {txid} is in an earlier session")));
         }
@@ -78,14 +81,16 @@ fn replay_session(
         }
         db::record_accepted(txn, txid, index)?;
     }
+    let upgrade = content.upgrade();
+    if upgrade.is_some_and(|version| version <= replayed.state.rules())
+        || content.items.len() != content.txids.len() + usize::from(upgrade.is_some())
+    {
+        return Err(diverged("it decides upon an upgrade where there can be none".into()));
+    }
     replayed.accepted.extend(&content.txids);
     let mut recovery = header.to_bytes();
     recovery.extend(content.recovery_entries());
     db::store_signed(txn, index, bytes, &recovery)?;
-    let next_epoch = header.last_epoch.saturating_add(1);
-    replayed.state.next_epoch = next_epoch;
-    replayed.state.open = OpenSession::new(index + 1, next_epoch);
-    replayed.state.previous = Some(header);
-    replayed.state.forget_times();
+    replayed.state.follow(header, upgrade);
     Ok(())
 }

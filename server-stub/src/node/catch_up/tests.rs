@@ -14,6 +14,7 @@ use crate::{
     node::{
         NodeError,
         machine::StateMachine,
+        settings::FIRST_RULES,
         state::NodeState,
         testing::{TestMachine, spend},
     },
@@ -85,7 +86,7 @@ fn replayed(
     let db = Db::open(&dir.path().join("db"), &FEDERATION, 0).unwrap();
     let txn = db.write().unwrap();
     TestMachine.create_tables(&txn).unwrap();
-    for Item::Transaction(transaction) in &before {
+    for transaction in before.iter().filter_map(Item::transaction) {
         TestMachine.apply(&txn, 0, transaction).unwrap().unwrap();
         db::record_accepted(&txn, &transaction.id(), 0).unwrap();
     }
@@ -96,7 +97,14 @@ fn replayed(
     change(&mut signed);
     let bytes = signed.to_bytes();
     let session = HashedSession::from_bytes(&bytes).unwrap();
-    let replayed = replay(&txn, &FEDERATION, &TestMachine, &state, vec![VerifiedSession { session, bytes }])?;
+    let replayed = replay(
+        &txn,
+        &FEDERATION,
+        &TestMachine,
+        &state,
+        FIRST_RULES,
+        vec![VerifiedSession { session, bytes }],
+    )?;
     assert!(db::take_open_items(&txn).unwrap().is_empty());
     Ok(replayed)
 }
@@ -111,6 +119,21 @@ fn replaying_goes_on_where_the_guardian_was() {
     assert_eq!(after.accepted.len(), 2);
     assert_eq!((after.state.next_epoch, after.state.open.index, after.state.open.first_epoch), (4, 1, 4));
     assert_eq!(after.state.previous.map(|header| header.index), Some(0));
+}
+
+#[test]
+fn history_tells_of_upgrades() {
+    let upgrade = |version| Item::Upgrade { version };
+    let decides = |version| [items(&[1]), vec![upgrade(version)]].concat();
+    let after = replayed(items(&[1]), decides(FIRST_RULES + 2), |_| {}).unwrap();
+    assert_eq!(after.state.rules(), FIRST_RULES + 2);
+    assert_eq!(after.state.outgrown(FIRST_RULES + 2), None);
+    assert_eq!(after.state.outgrown(FIRST_RULES + 1).map(|upgrade| upgrade.session), Some(0));
+    let not_newer = replayed(vec![], decides(FIRST_RULES), |_| {});
+    let not_last = replayed(vec![], [vec![upgrade(FIRST_RULES + 1)], items(&[1])].concat(), |_| {});
+    for refused in [not_newer, not_last] {
+        assert!(matches!(refused.map(|_| ()), Err(NodeError::Diverged { session: 0, .. })));
+    }
 }
 
 #[test]
@@ -138,7 +161,7 @@ fn position(epoch: u64, session: u64) -> Position {
 }
 
 fn status(epoch: u64, signed: u64) -> PeerStatus {
-    PeerStatus { version: 1, epoch, signed }
+    PeerStatus { epoch, signed }
 }
 
 fn tick(catch_up: &mut CatchUp, own: Position, now: u64) -> Vec<Question> {
@@ -180,7 +203,6 @@ fn whoever_is_far_behind_asks_at_once_and_one_liar_makes_nobody() {
     assert!(tick(&mut catch_up, own, 0).is_empty());
     catch_up.on_progress(2, 9);
     assert_eq!(tick(&mut catch_up, own, 1).len(), 1);
-    assert_eq!(catch_up.newer_version(0), None);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::{
         NodeError,
         apply::{Applied, Rules},
         message::{CatchUpMessage, PeerMessage},
+        state::Upgrade,
     },
 };
 
@@ -29,11 +30,12 @@ impl<N: PeerNetwork> Core<N> {
         self.blame_all(&effects.faults);
         for batch in effects.batches {
             // A replay brings batches again that were applied before.
-            if batch.epoch >= self.state.next_epoch {
-                self.apply(&batch, None, now)?;
-            } else {
+            if batch.epoch < self.state.next_epoch {
                 self.vouch_for(&batch)?;
+            } else if self.outgrown().is_none() {
+                self.apply(&batch, None, now)?;
             }
+            // Otherwise newer software gets it from the log.
         }
         Ok(())
     }
@@ -107,11 +109,16 @@ impl<N: PeerNetwork> Core<N> {
         });
         if let Some(header) = applied.closed {
             info!(session = header.index, epoch = header.last_epoch, "session closed");
+            if let Some(Upgrade { version, .. }) = self.state.upgrade.filter(|it| it.session == header.index)
+            {
+                info!(
+                    version,
+                    session = header.index,
+                    "the federation goes on with other rules after this session"
+                );
+            }
             let effects = self.signing.close(header, now.monotonic);
             self.perform_signing(effects)?;
-        }
-        if let Some(upgrade) = self.state.upgrade {
-            info!(upgrade.version, upgrade.session, "the federation upgrades after this session");
         }
         self.publish_progress();
         Ok(())

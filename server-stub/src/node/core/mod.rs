@@ -21,7 +21,7 @@ use super::{
     pending::Pending,
     session::Quorum,
     signing::Signing,
-    state::NodeState,
+    state::{NodeState, Upgrade},
 };
 use crate::{
     consensus::{Badger, Certificate, Certificates, Consensus, Durable, Fault, GuardianId},
@@ -113,11 +113,7 @@ impl<N: PeerNetwork> Core<N> {
 
     /// What it says of itself.
     fn status(&self) -> PeerStatus {
-        PeerStatus {
-            version: self.shared.settings.rules_version,
-            epoch: self.state.next_epoch,
-            signed: self.signed_count(),
-        }
+        PeerStatus { epoch: self.state.next_epoch, signed: self.signed_count() }
     }
 
     fn signed_count(&self) -> u64 {
@@ -196,7 +192,7 @@ impl<N: PeerNetwork> Core<N> {
             || !self.pending.is_empty()
             || self.unheard_signal().is_some()
             || self.wants_to_be_heard();
-        if engine.has_proposed() || self.state.upgrade.is_some() || !reason {
+        if engine.has_proposed() || self.outgrown().is_some() || !reason {
             return Ok(false);
         }
         let room = self.shared.settings.contribution_bytes.saturating_sub(Contribution::FIXED_BYTES);
@@ -213,9 +209,9 @@ impl<N: PeerNetwork> Core<N> {
         Ok(true)
     }
 
-    /// The version that the operator has signalled, if this software does not have it.
+    /// The version that the operator has signalled, if it is not in force.
     fn signal(&self) -> Option<u32> {
-        self.state.signal.filter(|version| *version > self.shared.settings.rules_version)
+        self.state.signal.filter(|version| *version > self.state.rules())
     }
 
     /// The same, if it is not counted in the open session yet.
@@ -247,9 +243,15 @@ impl<N: PeerNetwork> Core<N> {
         }
     }
 
+    /// The federation's decision to go on with rules that this software does not follow: it takes part in nothing
+    /// after.
+    fn outgrown(&self) -> Option<Upgrade> {
+        self.state.outgrown(self.shared.settings.rules_version)
+    }
+
     /// Stops when the last session before an upgrade is signed and peers had time to get it.
     fn stop_for_upgrade(&mut self, now: Time) -> Result<(), NodeError> {
-        let Some(upgrade) = self.state.upgrade else { return Ok(()) };
+        let Some(upgrade) = self.outgrown() else { return Ok(()) };
         if self.signed_count() <= upgrade.session {
             return Ok(());
         }

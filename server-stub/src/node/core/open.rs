@@ -41,10 +41,7 @@ impl<N: PeerNetwork> Core<N> {
         txn.commit().map_err(DbError::from)?;
 
         let txn = shared.db.read()?;
-        let mut state = NodeState::load(&txn)?.unwrap_or_else(|| NodeState::genesis(guardians));
-        if let Some(upgrade) = state.upgrade.take_if(|upgrade| upgrade.version <= settings_version(&shared)) {
-            tracing::info!(upgrade.version, upgrade.session, "goes on after an upgrade");
-        }
+        let state = NodeState::load(&txn)?.unwrap_or_else(|| NodeState::genesis(guardians));
         let pending = Pending::load(&txn)?;
         for (txid, bytes) in pending.iter() {
             shared.undecided.set_pending(txid, bytes);
@@ -97,8 +94,4 @@ impl<N: PeerNetwork> Core<N> {
         core.publish_progress();
         Ok(core)
     }
-}
-
-fn settings_version(shared: &Shared) -> u32 {
-    shared.settings.rules_version
 }

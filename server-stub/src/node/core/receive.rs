@@ -105,8 +105,7 @@ impl<N: PeerNetwork> Core<N> {
                     self.tell_status(Some(from), false);
                 }
                 self.publish_progress();
-                let newer = self.catch_up.newer_version(self.shared.settings.rules_version);
-                newer.map_or(Ok(()), |version| Err(NodeError::Outdated { version }))
+                Ok(())
             }
             CatchUpMessage::Signed(signed) => {
                 let reached = signed.epoch.saturating_add(1);

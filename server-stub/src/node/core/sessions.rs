@@ -67,7 +67,7 @@ impl<N: PeerNetwork> Core<N> {
             if epoch < self.state.next_epoch {
                 continue;
             }
-            if epoch > self.state.next_epoch || self.state.upgrade.is_some() {
+            if epoch > self.state.next_epoch || self.outgrown().is_some() {
                 break;
             }
             let hash = batch.hash(&self.shared.federation);
@@ -112,7 +112,7 @@ impl<N: PeerNetwork> Core<N> {
     /// Executes what has arrived, when enough has.
     pub(super) fn replay_ready(&mut self, now: Time) -> Result<(), NodeError> {
         let run = self.catch_up.download.take_run(self.state.open.index);
-        if run.is_empty() {
+        if run.is_empty() || self.outgrown().is_some() {
             return Ok(());
         }
         self.replay(run, now)?;
@@ -139,6 +139,9 @@ impl<N: PeerNetwork> Core<N> {
             return Ok(Err(AdoptError::NotNext { expected, got }));
         }
         if got == expected {
+            if self.outgrown().is_some() {
+                return Ok(Err(AdoptError::Stopped));
+            }
             self.replay(piece, now)?;
             info!(session = got, "took a session from the operator");
             self.come_back();
@@ -162,8 +165,9 @@ impl<N: PeerNetwork> Core<N> {
         } else {
             self.unsynced = 0;
         }
+        let newest = shared.settings.rules_version;
         let Replayed { mut state, accepted } =
-            replay(&txn, &shared.federation, &*shared.machine, &self.state, piece)?;
+            replay(&txn, &shared.federation, &*shared.machine, &self.state, newest, piece)?;
         let rows = self.pending.delete(&txn, accepted.iter())?;
         state.log_floor = state.next_epoch;
         let released = self.engine.log().released_by(state.log_floor);

@@ -57,9 +57,11 @@ pub fn tamper(
 
 fn garbled(message: &Bytes, rng: &mut ChaCha8Rng) -> Bytes {
     let mut bytes = message.to_vec();
-    match rng.gen_range(0..3) {
+    match rng.gen_range(0..4) {
         0 => bytes.truncate(rng.gen_range(0..bytes.len())),
         1 => bytes.push(rng.r#gen()),
+        // Nothing but noise behind the kind.
+        2 => bytes.iter_mut().skip(1).for_each(|byte| *byte = rng.r#gen()),
         _ => {
             let at = rng.gen_range(0..bytes.len());
             bytes[at] ^= 1 << rng.gen_range(0..8);

@@ -5,15 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use rekindle_protocol::{
     bytes::TxId,
     chain::{ChainPosition, check_signature},
-    session::{HashedSession, Item},
+    session::HashedSession,
 };
 
-use super::world::Body;
+use super::{body::Body, happenings::NEW_RULES};
 use crate::{
     consensus::GuardianId,
     db::{self, StoredSession},
     dealer::Dealt,
-    node::{handle::Shared, testing::spend},
+    node::{NodeError, handle::Shared, testing::spend},
 };
 
 /// What was seen so far.
@@ -24,8 +24,12 @@ pub struct Checks {
     position: Option<ChainPosition>,
     /// How many sessions each guardian has served.
     seen: BTreeMap<GuardianId, u64>,
+    /// What is in it, and in which session.
+    accepted: BTreeMap<TxId, u64>,
     /// What was promised to be ordered: by what they spend, the transactions of which one must be accepted.
     promised: BTreeMap<u32, Vec<TxId>>,
+    /// The last session under the old rules, once it is signed.
+    last: Option<u64>,
 }
 
 impl Checks {
@@ -57,6 +61,11 @@ impl Checks {
                     position.extend(&federation, &session).unwrap();
                     let key = dealt.config.session_key().unwrap();
                     check_signature(&federation, &key, &session.header, &session.signature.unwrap()).unwrap();
+                    if let Some(version) = session.content.upgrade() {
+                        assert_eq!(version, NEW_RULES);
+                        assert_eq!(self.last.replace(index), None, "history upgrades twice");
+                    }
+                    self.accepted.extend(session.content.txids.iter().map(|txid| (*txid, index)));
                     self.history.push(bytes);
                 }
             }
@@ -64,26 +73,30 @@ impl Checks {
         *seen = signed;
     }
 
+    /// An honest guardian has stopped for newer rules.
+    pub fn upgrade(&mut self, id: GuardianId, error: &NodeError) {
+        match error {
+            NodeError::UpgradeRequired { version: NEW_RULES, session } => {
+                assert_eq!(Some(*session), self.last, "guardian {id} stops after another session");
+                assert_eq!(self.seen.get(&id), Some(&(session + 1)), "guardian {id} has more or less");
+            }
+            error => panic!("guardian {id} stops: {error}"),
+        }
+    }
+
+    /// Whether history has the last session under old rules.
+    pub fn is_upgraded(&self) -> bool {
+        self.last.is_some()
+    }
+
     /// What was promised and is not in the signed history of every honest guardian.
     pub fn missing(&self, bodies: &[Body]) -> Vec<u32> {
-        let mut missing = BTreeSet::new();
-        for body in bodies.iter().filter(|body| body.is_honest()) {
-            let view = body
-                .node
-                .as_ref()
-                .map(|node| (node.shared.db.read().unwrap(), node.shared.progress.borrow().signed_count));
-            for (nonce, rivals) in &self.promised {
-                // Of those that spend the same one is accepted, whichever guardian it was promised by.
-                let signed = view.as_ref().is_some_and(|(txn, signed)| {
-                    let session = |txid| db::accepted_in(txn, txid).unwrap();
-                    rivals.iter().filter_map(session).any(|session| session < *signed)
-                });
-                if !signed {
-                    missing.insert(*nonce);
-                }
-            }
-        }
-        missing.into_iter().collect()
+        let honest = bodies.iter().filter(|body| body.is_honest());
+        let signed = honest.map(|body| body.progress().map_or(0, |(_, signed)| signed)).min().unwrap_or(0);
+        // Of those that spend the same one is accepted, whichever guardian it was promised by.
+        let is_there = |txid: &TxId| self.accepted.get(txid).is_some_and(|session| *session < signed);
+        let missing = self.promised.iter().filter(|(_, rivals)| !rivals.iter().any(is_there));
+        missing.map(|(nonce, _)| *nonce).collect()
     }
 
     /// At the end: nothing is in history twice, and what spends the same is there once.
@@ -94,10 +107,15 @@ impl Checks {
             let mut again = Self { history: self.history.clone(), ..Self::default() };
             again.observe(body.id, &node.shared, dealt);
             assert_eq!(again.seen[&body.id], self.history.len() as u64);
+            // And says of everything in it where it is.
+            let txn = node.shared.db.read().unwrap();
+            for (txid, session) in &self.accepted {
+                assert_eq!(db::accepted_in(&txn, txid).unwrap(), Some(*session));
+            }
         }
         let mut spent = BTreeSet::new();
         for bytes in &self.history {
-            for Item::Transaction(transaction) in HashedSession::from_bytes(bytes).unwrap().content.items {
+            for (_, transaction) in HashedSession::from_bytes(bytes).unwrap().content.transactions() {
                 assert!(spent.insert(transaction.inputs[0].nonce), "spent twice");
             }
         }

@@ -25,6 +25,7 @@ struct Inner {
     dirty: BTreeSet<u64>,
     /// After so many syncs every write fails.
     dies_in: Option<u32>,
+    syncs: u32,
 }
 
 impl Disk {
@@ -35,6 +36,11 @@ impl Disk {
     /// Makes every write fail after `syncs` more syncs: the guardian dies between two of its commits.
     pub fn die_in(&self, syncs: u32) {
         self.lock().dies_in = Some(syncs);
+    }
+
+    /// How often it was synced since the last crash.
+    pub fn syncs(&self) -> u32 {
+        self.lock().syncs
     }
 
     /// What is found after a crash: everything synced, and of what was not synced nothing or any part.
@@ -89,6 +95,7 @@ impl StorageBackend for Disk {
         let inner = &mut *self.lock();
         inner.alive()?;
         inner.dies_in = inner.dies_in.map(|left| left - 1);
+        inner.syncs += 1;
         inner.synced.resize(inner.now.len(), 0);
         for page in std::mem::take(&mut inner.dirty) {
             copy_page(&inner.now, &mut inner.synced, page);

@@ -3,67 +3,26 @@
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BTreeSet, BinaryHeap},
-    sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use bytes::Bytes;
-use rand::{Rng, SeedableRng, rngs::StdRng};
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
-use redb::Database;
-use tokio::sync::oneshot;
 
 use super::{
-    byzantine::{Role, tamper},
+    body::{Body, dealt},
+    byzantine::Role,
     checks::Checks,
-    disk::Disk,
-    net::{BodyId, End, Net, Sent},
+    happenings::NEW_RULES,
+    net::{BodyId, Net, Sent},
     plan::{Plan, TROUBLE, Trouble},
 };
-use crate::{
-    consensus::GuardianId,
-    db::{Db, DbError},
-    dealer::Dealt,
-    node::{
-        NodeError, NodeSetup, Settings,
-        core::{Core, Time},
-        handle::{Request, Shared, Submission},
-        testing::{TestMachine, deal, spend},
-    },
-};
+use crate::{consensus::GuardianId, dealer::Dealt};
 
 /// Virtual milliseconds after the last trouble in which everything must be settled.
 const PATIENCE: u64 = 400_000;
-/// How long a message that was lost takes to be sent again.
-const RETRANSMIT: u64 = 400;
-const EPOCH_1970: u64 = 1_000_000_000;
 
-/// Something that runs as a guardian.
-pub struct Body {
-    pub id: GuardianId,
-    pub role: Role,
-    disk: Disk,
-    pub node: Option<Node>,
-    /// Counts starts, so that what was planned for an earlier run is void.
-    run: u64,
-    clock: i64,
-    /// A faulty guardian has shown its face.
-    turned: bool,
-    /// It stopped for good.
-    dead: bool,
-    /// It has had a whole database.
-    created: bool,
-    /// When it is stepped next.
-    step_at: Option<u64>,
-}
-
-/// A run of a body.
-pub struct Node {
-    core: Core<End>,
-    pub shared: Arc<Shared>,
-}
-
-enum Event {
+pub enum Event {
     Step {
         body: BodyId,
         run: u64,
@@ -84,44 +43,22 @@ enum Event {
 pub struct World {
     pub plan: Plan,
     pub dealt: &'static Dealt,
-    net: Net,
+    pub net: Net,
     pub bodies: Vec<Body>,
     events: BinaryHeap<Reverse<(u64, u64)>>,
     contents: BTreeMap<u64, Event>,
     scheduled: u64,
     pub now: u64,
-    partitions: BTreeMap<usize, BTreeSet<GuardianId>>,
-    rng: ChaCha8Rng,
+    pub partitions: BTreeMap<usize, BTreeSet<GuardianId>>,
+    pub rng: ChaCha8Rng,
     pub checks: Checks,
     /// A hash over everything that happened.
-    trace: blake3::Hasher,
-}
-
-/// The keys of federations of each size, dealt once.
-fn dealt(guardians: usize) -> &'static Dealt {
-    static DEALT: [OnceLock<Dealt>; 8] = [const { OnceLock::new() }; 8];
-    DEALT[guardians].get_or_init(|| deal(u16::try_from(guardians).unwrap()))
-}
-
-fn settings(role: Role) -> Settings {
-    let settings = Settings {
-        session_items: 6,
-        session_epochs: 12,
-        contribution_bytes: 1_000,
-        session_time: Duration::from_millis(300),
-        signature_retry: Duration::from_millis(300),
-        catch_up_patience: Duration::from_millis(200),
-        ..Settings::default()
-    };
-    match role {
-        Role::Overfills => Settings { contribution_bytes: 100_000, ..settings },
-        _ => settings,
-    }
+    pub trace: blake3::Hasher,
 }
 
 impl World {
-    pub fn new(seed: u64) -> Self {
-        let plan = Plan::new(seed);
+    /// The world of a plan; `seed` decides what the plan leaves to chance.
+    pub fn new(plan: Plan, seed: u64) -> Self {
         let mut world = Self {
             dealt: dealt(plan.roles.len()),
             checks: Checks::default(),
@@ -160,18 +97,7 @@ impl World {
 
     fn add(&mut self, id: GuardianId, role: Role, audience: BTreeSet<GuardianId>) {
         self.net.add(id, audience);
-        self.bodies.push(Body {
-            id,
-            role,
-            disk: Disk::default(),
-            node: None,
-            run: 0,
-            clock: 0,
-            turned: false,
-            dead: false,
-            created: false,
-            step_at: None,
-        });
+        self.bodies.push(Body::new(id, role, self.plan.paces[usize::from(id)]));
     }
 
     /// Runs until all troubles are over and everything is settled.
@@ -183,6 +109,7 @@ impl World {
                 self.handle(event);
             }
             if self.now > TROUBLE.max(looked) && self.settled() {
+                assert!(self.may_upgrade() || !self.checks.is_upgraded(), "upgraded: {}", self.describe());
                 self.checks.finish(&self.bodies, self.dealt);
                 return self.trace.finalize();
             }
@@ -195,7 +122,7 @@ impl World {
     pub fn describe(&self) -> String {
         let bodies = self.bodies.iter().map(|body| {
             let progress = body.node.as_ref().map(|node| node.shared.progress.borrow().clone());
-            format!("\n  {} {:?} dead {} {progress:?}", body.id, body.role, body.dead)
+            format!("\n  {} {:?} dead {} rules {} {progress:?}", body.id, body.role, body.dead, body.rules)
         });
         let missing = self.checks.missing(&self.bodies);
         format!("at {} {}\n missing {missing:?}\n {:?}", self.now, bodies.collect::<String>(), self.plan)
@@ -204,13 +131,27 @@ impl World {
     /// Whether every honest guardian runs, has what every other has, and nothing is missing from history.
     fn settled(&self) -> bool {
         let mut honest = self.bodies.iter().filter(|body| body.is_honest());
-        let Some(first) = honest.next().and_then(Body::progress) else { return false };
-        honest.all(|body| body.progress() == Some(first))
-            && first.0 == first.1
+        let Some(first) = honest.clone().next().and_then(Body::progress) else { return false };
+        first.0 == first.1
+            && honest.clone().all(|body| body.progress() == Some(first))
+            && (!self.must_upgrade()
+                || self.checks.is_upgraded() && honest.all(|body| body.rules == NEW_RULES))
             && self.checks.missing(&self.bodies).is_empty()
     }
 
-    fn schedule(&mut self, time: u64, event: Event) {
+    /// Whether so many honest guardians' operators want new rules that all of them must get them.
+    fn must_upgrade(&self) -> bool {
+        let wanted = |id: &GuardianId| self.plan.roles[usize::from(*id)] == Role::Honest;
+        let honest = self.plan.signallers().filter(wanted).count();
+        honest >= self.plan.least()
+    }
+
+    /// Whether new rules are possible at all: too few signals do not bring them, whoever is faulty.
+    fn may_upgrade(&self) -> bool {
+        self.plan.signallers().count() >= self.plan.least()
+    }
+
+    pub fn schedule(&mut self, time: u64, event: Event) {
         self.scheduled += 1;
         self.contents.insert(self.scheduled, event);
         self.events.push(Reverse((time, self.scheduled)));
@@ -232,263 +173,5 @@ impl World {
             }
             Event::Over => {}
         }
-    }
-
-    fn happens(&mut self, trouble: Trouble) {
-        match trouble {
-            Trouble::Crash(victims) => {
-                for (id, syncs, down) in victims {
-                    for body in self.of(id) {
-                        self.bodies[body].disk.die_in(syncs);
-                        let run = self.bodies[body].run;
-                        // It dies at a sync or, if it does nothing, a little later.
-                        let body_crash = self.now + 50;
-                        self.schedule(body_crash, Event::Step { body, run });
-                        self.bodies[body].step_at = Some(body_crash);
-                        self.schedule(body_crash + down, Event::Starts(body));
-                    }
-                }
-            }
-            Trouble::Partition(away, lasts) => {
-                let key = self.partitions.len();
-                let key = self.partitions.keys().next_back().map_or(key, |last| last + 1);
-                self.partitions.insert(key, away);
-                self.schedule(self.now + lasts, Event::Heals(key));
-            }
-            Trouble::Clock(id, shift) => {
-                for body in self.of(id) {
-                    self.bodies[body].clock = shift;
-                }
-            }
-            Trouble::Submit { to, nonce, tweak } => {
-                if let Some(body) = self.of(to).first().copied() {
-                    self.submit(body, nonce, tweak);
-                }
-            }
-            Trouble::Turn(id) => {
-                for body in self.of(id) {
-                    self.bodies[body].turned = true;
-                    match self.bodies[body].role {
-                        Role::FallsSilent => {
-                            self.crash(body);
-                            self.bodies[body].dead = true;
-                        }
-                        Role::Forgets => {
-                            self.crash(body);
-                            self.bodies[body].disk = Disk::default();
-                            self.bodies[body].created = false;
-                            self.schedule(self.now + 500, Event::Starts(body));
-                        }
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-
-    fn of(&self, id: GuardianId) -> Vec<BodyId> {
-        (0..self.bodies.len()).filter(|body| self.bodies[*body].id == id).collect()
-    }
-
-    fn time(&self, body: BodyId) -> Time {
-        let wall = (EPOCH_1970 + self.now).saturating_add_signed(self.bodies[body].clock);
-        Time { wall, monotonic: self.now }
-    }
-
-    fn start(&mut self, body: BodyId) {
-        if self.bodies[body].dead {
-            return;
-        }
-        // It may not have died by itself.
-        self.crash(body);
-        match self.open(body) {
-            Ok(node) => {
-                self.bodies[body].node = Some(node);
-                self.bodies[body].created = true;
-            }
-            Err(error) => {
-                if !self.bodies[body].created {
-                    // A file appears under its name when it is whole (see `Db::open`).
-                    self.bodies[body].disk = Disk::default();
-                    return self.schedule(self.now + 1, Event::Starts(body));
-                }
-                // It may die while it starts.
-                let time = self.now + self.rng.gen_range(1..500);
-                self.schedule(time, Event::Starts(body));
-                return self.fails(body, &error.to_string());
-            }
-        }
-        for sent in self.net.kept_for(body) {
-            self.put_in_flight(sent);
-        }
-        self.ship(body);
-        self.step_soon(body, self.now);
-        self.observe(body);
-    }
-
-    fn open(&mut self, body: BodyId) -> Result<Node, NodeError> {
-        let Body { id, role, .. } = self.bodies[body];
-        let disk = self.bodies[body].disk.clone();
-        let database = Database::builder().set_cache_size(1 << 20).create_with_backend(disk);
-        let federation = self.dealt.config.federation_id();
-        let setup = NodeSetup {
-            id,
-            config: Arc::new(self.dealt.config.clone()),
-            keys: self.dealt.guardians[usize::from(id)].clone(),
-            settings: settings(role),
-            machine: Arc::new(TestMachine),
-        };
-        let shared = setup.share_db(Db::prepare(database.map_err(DbError::from)?, &federation, id)?)?;
-        let rng = StdRng::seed_from_u64(self.rng.r#gen());
-        let core = Core::open(shared.clone(), self.net.end(body), rng, self.time(body))?;
-        Ok(Node { core, shared })
-    }
-
-    /// Takes a body down as it is; what it has not synced is lost, and a part of what it has just sent.
-    fn crash(&mut self, body: BodyId) {
-        self.bodies[body].run += 1;
-        self.bodies[body].step_at = None;
-        if self.bodies[body].node.is_some() {
-            self.lose_memory(body);
-        }
-    }
-
-    fn lose_memory(&mut self, body: BodyId) {
-        self.bodies[body].disk = self.bodies[body].disk.after_crash(&mut self.rng);
-        self.bodies[body].node = None;
-        self.net.crash(body);
-    }
-
-    /// A node ended by itself.
-    fn fails(&mut self, body: BodyId, error: &str) {
-        let off = error.contains("the machine is off");
-        let Body { id, role, .. } = self.bodies[body];
-        assert!(off || role != Role::Honest, "guardian {id} stops: {error}: {}", self.describe());
-        self.ship(body);
-        self.bodies[body].run += 1;
-        self.bodies[body].step_at = None;
-        self.lose_memory(body);
-        self.bodies[body].dead |= !off;
-    }
-
-    fn submit(&mut self, body: BodyId, nonce: u32, tweak: u8) {
-        if self.bodies[body].node.is_none() {
-            return;
-        }
-        let transaction = spend(nonce, tweak);
-        let txid = transaction.id();
-        let (done, mut answer) = oneshot::channel();
-        self.step(body, vec![Request::Submit(Submission { txid, transaction, done })]);
-        // What a guardian has promised to an honest wallet must come true, whatever happens to it.
-        if matches!(answer.try_recv(), Ok(Ok(()))) && self.bodies[body].is_honest() {
-            self.checks.promise(nonce);
-        }
-    }
-
-    fn step(&mut self, body: BodyId, requests: Vec<Request>) {
-        self.bodies[body].step_at = None;
-        let time = self.time(body);
-        let Some(node) = &mut self.bodies[body].node else { return };
-        let result = node.core.step(requests, time);
-        let wakeup = node.core.next_wakeup();
-        match result {
-            Ok(more) => {
-                self.ship(body);
-                self.observe(body);
-                let next = if more { Some(self.now) } else { wakeup.map(|at| at.max(self.now + 1)) };
-                if let Some(next) = next {
-                    self.step_soon(body, next);
-                }
-            }
-            Err(error) => self.fails(body, &error.to_string()),
-        }
-    }
-
-    fn step_soon(&mut self, body: BodyId, time: u64) {
-        if self.bodies[body].step_at.is_none_or(|planned| planned > time) {
-            self.bodies[body].step_at = Some(time);
-            let run = self.bodies[body].run;
-            self.schedule(time, Event::Step { body, run });
-        }
-    }
-
-    fn observe(&mut self, body: BodyId) {
-        let Body { id, role, node: Some(node), .. } = &self.bodies[body] else { return };
-        if *role == Role::Honest {
-            self.checks.observe(*id, &node.shared, self.dealt);
-        }
-    }
-
-    /// Puts what bodies have sent in flight.
-    fn ship(&mut self, body: BodyId) {
-        let (sent, acknowledged) = self.net.take();
-        for sent in sent {
-            self.put_in_flight(sent);
-        }
-        for acknowledged in acknowledged {
-            let time = self.now + self.rng.gen_range(0..=self.plan.delay);
-            self.schedule(time, Event::Acknowledged(acknowledged));
-        }
-        self.trace.update(&self.now.to_le_bytes()).update(&(body as u64).to_le_bytes());
-    }
-
-    fn put_in_flight(&mut self, sent: Sent) {
-        let Some(bytes) = self.net.content(sent) else { return };
-        let Body { id, role, turned, run, .. } = self.bodies[sent.from];
-        let faulty = if turned || matches!(role, Role::Lies | Role::Garbles) { role } else { Role::Honest };
-        let keys = &self.dealt.guardians[usize::from(id)];
-        let messages = tamper(faulty, keys, self.bodies[sent.to].id, bytes, &mut self.rng);
-        for bytes in messages {
-            self.trace.update(&bytes);
-            let times = if self.one_in(self.plan.repeat_one_in) { 2 } else { 1 };
-            for _ in 0..times {
-                let time = self.now + self.rng.gen_range(0..=self.plan.delay);
-                self.schedule(time, Event::Arrives { sent, bytes: bytes.clone(), run });
-            }
-        }
-    }
-
-    fn one_in(&mut self, n: u32) -> bool {
-        n > 0 && self.now < TROUBLE && self.rng.gen_ratio(1, n)
-    }
-
-    fn arrives(&mut self, sent: Sent, bytes: Bytes, run: u64) {
-        if self.bodies[sent.to].node.is_none() {
-            // Whoever keeps it sends it again when the receiver starts.
-            return;
-        }
-        let apart = self
-            .partitions
-            .values()
-            .any(|away| away.contains(&self.bodies[sent.from].id) != away.contains(&self.bodies[sent.to].id));
-        if apart || self.one_in(self.plan.lose_one_in) {
-            // A sender that died meanwhile does not send it again.
-            if self.bodies[sent.from].run == run {
-                self.schedule(self.now + RETRANSMIT, Event::Arrives { sent, bytes, run });
-            }
-            return;
-        }
-        self.net.deliver(sent, bytes);
-        // Writing to a disk takes a moment, in which more arrives.
-        let busy = self.rng.gen_range(0..=self.plan.delay / 5);
-        self.step_soon(sent.to, self.now + busy);
-    }
-
-    /// How many messages wait on the longest link.
-    pub fn longest_queue(&self) -> usize {
-        self.net.longest_queue()
-    }
-}
-
-impl Body {
-    pub fn is_honest(&self) -> bool {
-        self.role == Role::Honest
-    }
-
-    /// Sessions, signed sessions and epoch, if it runs.
-    fn progress(&self) -> Option<(u64, u64)> {
-        let node = self.node.as_ref()?;
-        let progress = node.shared.progress.borrow();
-        Some((progress.session_count, progress.signed_count))
     }
 }

@@ -4,6 +4,7 @@ mod faults;
 mod ordering;
 mod returning;
 mod threads;
+mod upgrading;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

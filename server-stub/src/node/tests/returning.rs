@@ -123,37 +123,6 @@ fn an_operator_hands_a_guardian_what_its_peers_do_not() {
 }
 
 #[test]
-fn an_upgrade_stops_all_after_the_same_session() {
-    let mut federation = Federation::new(4, settings(), 13);
-    let version = RULES_VERSION + 1;
-    federation.submit(0, spend(0, 0));
-    federation.run_until("signed", |federation| federation.all_signed(1));
-    federation.signal(0, version);
-    federation.signal(1, version);
-    for _ in 0..2_000 {
-        federation.step();
-        federation.now += 1;
-    }
-    assert_eq!(federation.stopped, [], "two of four are not enough");
-    // A signal outlives a restart.
-    federation.stop(0);
-    federation.start(0);
-    federation.signal(3, version);
-    federation.run_until("stopped", |federation| federation.stopped.len() == 4);
-    let expected = NodeError::UpgradeRequired { version, session: 1 }.to_string();
-    assert!(federation.stopped.iter().all(|(_, error)| *error == expected), "{:?}", federation.stopped);
-    federation.stopped.clear();
-    federation.start(0);
-    federation.run_until("stopped", |federation| federation.stopped.len() == 1);
-    assert_eq!(federation.stopped, [(0, expected)], "the old software does not go on");
-    federation.settings.rules_version = version;
-    (0..4).for_each(|id| federation.start(id));
-    let txid = federation.submit(2, spend(1, 0));
-    federation.run_until("accepted", |federation| federation.all_accepted(&[txid]));
-    assert!(federation.history().len() >= 2);
-}
-
-#[test]
 fn restarts_of_any_or_all_guardians_continue_one_history() {
     for seed in 0..2 {
         let mut federation = Federation::new(4, settings(), seed);
