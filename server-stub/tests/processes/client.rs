@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full};
-use hyper::{Method, Request, StatusCode, body::Bytes};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Bytes,
+    header::{AUTHORIZATION, CONTENT_TYPE},
+};
 use hyper_util::{
     client::legacy::{Client as Http, connect::HttpConnector},
     rt::TokioExecutor,
@@ -14,6 +18,8 @@ use rekindle_protocol::{
     transaction::Transaction,
 };
 use tokio::time::timeout;
+
+use super::process::TOKEN;
 
 /// Longer than a guardian lets a client wait.
 const ANSWER: Duration = Duration::from_secs(70);
@@ -29,7 +35,16 @@ impl Client {
     }
 
     async fn ask(&self, method: Method, url: String, body: Vec<u8>) -> Option<(StatusCode, Bytes)> {
-        let request = Request::builder().method(method).uri(url).body(Full::from(body)).unwrap();
+        let request = Request::builder()
+            .method(method)
+            .uri(url)
+            .header(AUTHORIZATION, format!("Bearer {TOKEN}"))
+            .header(
+                CONTENT_TYPE,
+                if body.first() == Some(&b'{') { "application/json" } else { "application/octet-stream" },
+            )
+            .body(Full::from(body))
+            .unwrap();
         let answer = async {
             let response = self.0.request(request).await.ok()?;
             Some((response.status(), response.into_body().collect().await.ok()?.to_bytes()))
@@ -49,6 +64,14 @@ impl Client {
         let url = format!("http://{guardian}{}?wait=60", paths::transaction(&transaction.id()));
         let (status, body) = self.ask(Method::GET, url, vec![]).await?;
         status.is_success().then(|| TransactionStatus::from_bytes(&body).unwrap())
+    }
+
+    /// Says as the guardian's operator that version `version` of the rules may come.
+    pub async fn signal(&self, guardian: &str, version: u32) {
+        let url = format!("http://{guardian}{}", paths::ADMIN_UPGRADE);
+        let body = format!(r#"{{"version":{version}}}"#).into_bytes();
+        let (status, _) = self.ask(Method::POST, url, body).await.expect("no answer");
+        assert_eq!(status, StatusCode::NO_CONTENT);
     }
 
     /// A session's encoded status; waits up to a minute until it is complete.

@@ -6,9 +6,11 @@
 mod client;
 mod process;
 mod setup;
+mod upgrade;
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -46,19 +48,24 @@ async fn guardians_killed_at_any_moment_lose_nothing() {
     timeout(ALL, kill_in_a_loop(1)).await.expect("too slow");
 }
 
-async fn kill_in_a_loop(seed: u64) {
-    let dir = tempfile::tempdir().unwrap();
+/// Guardians that do not run yet, and their issuer's credits.
+fn deal(dir: &Path) -> (Vec<Process>, Credits) {
     let deal = Deal {
         guardians: u16::try_from(GUARDIANS).unwrap(),
         denominations: 1,
-        data: dir.path().into(),
+        data: dir.into(),
         password: Password::new(PASSWORD.to_owned().into()).unwrap(),
         derivation: KeyDerivation::CHEAPEST,
     };
     let dealt = deal.run().unwrap();
     let config = dealt.homes[0].member(&deal.password).unwrap().config;
     let credits = Credits::new(&config, dealt.issuer).unwrap();
-    let mut guardians: Vec<_> = dealt.homes.iter().map(|home| Process::new(home.path())).collect();
+    (dealt.homes.iter().map(|home| Process::new(home.path())).collect(), credits)
+}
+
+async fn kill_in_a_loop(seed: u64) {
+    let dir = tempfile::tempdir().unwrap();
+    let (mut guardians, credits) = deal(dir.path());
     let mut addresses = Vec::new();
     for guardian in &mut guardians {
         addresses.push(guardian.start().await["api"].as_str().unwrap().to_owned());

@@ -7,6 +7,12 @@ use std::{
     time::Duration,
 };
 
+use rekindle_guardian::{
+    api,
+    guardian::{self, RunOptions},
+    node::{RULES_VERSION, Settings},
+    secrets::Password,
+};
 use tokio::{task::spawn_blocking, time::timeout};
 
 /// What no guardian needs so long for.
@@ -15,16 +21,75 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 /// The password of all guardians here.
 pub const PASSWORD: &str = "secret";
 
+/// The token of all their operators.
+pub const TOKEN: &str = "a token that nobody guesses";
+
 /// A data directory, and the process that runs on it, if one does. It is killed when this is dropped.
 pub struct Process {
     home: PathBuf,
+    program: Program,
     child: Option<Child>,
+}
+
+/// What runs.
+#[derive(Clone, Copy, Debug)]
+pub enum Program {
+    /// The binary.
+    Guardian,
+    /// A program of the same library that follows newer rules: this very test, see [`newer_program`].
+    Newer,
+}
+
+/// Tells [`newer_program`] that it is run as one, and its data directory.
+const NEWER_HOME: &str = "REKINDLE_TEST_NEWER_HOME";
+
+/// Not a test but what [`Program::Newer`] runs.
+#[tokio::test]
+#[ignore = "it is run by another test"]
+async fn newer_program() {
+    let Some(data) = std::env::var_os(NEWER_HOME) else { return };
+    let options = RunOptions {
+        data: data.into(),
+        password: Password::new(PASSWORD.to_owned().into()).unwrap(),
+        settings: Settings {
+            session_time: Duration::from_millis(100),
+            rules_version: RULES_VERSION + 1,
+            ..Settings::default()
+        },
+        limits: api::Limits::default(),
+        backup_bytes: 0,
+        server: api::Server::default(),
+        admin: None,
+    };
+    guardian::run(options, std::future::pending(), |line| println!("{line}")).await.unwrap();
 }
 
 impl Process {
     /// A guardian that does not run yet.
     pub fn new(home: &Path) -> Self {
-        Self { home: home.into(), child: None }
+        Self { home: home.into(), program: Program::Guardian, child: None }
+    }
+
+    /// Replaces the program from the next start on.
+    pub fn install(&mut self, program: Program) {
+        self.program = program;
+    }
+
+    fn command(&self) -> Command {
+        match self.program {
+            Program::Guardian => {
+                let mut command = Command::new(env!("CARGO_BIN_EXE_guardian"));
+                command.args(["run", "--session-ms=100", "--data"]).arg(&self.home);
+                command.arg("--admin-token-file").arg(self.home.with_extension("token"));
+                command
+            }
+            Program::Newer => {
+                let mut command = Command::new(std::env::current_exe().unwrap());
+                command.args(["--exact", "process::newer_program", "--ignored", "--nocapture"]);
+                command.env(NEWER_HOME, &self.home);
+                command
+            }
+        }
     }
 
     /// Whether it runs.
@@ -34,13 +99,11 @@ impl Process {
 
     /// Starts it and waits until it says that it is ready: what it says of itself.
     pub async fn start(&mut self) -> serde_json::Value {
+        std::fs::write(self.home.with_extension("token"), TOKEN).unwrap();
         let log =
             std::fs::File::options().create(true).append(true).open(self.home.with_extension("log")).unwrap();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_guardian"))
-            .arg("run")
-            .arg("--session-ms=100")
-            .arg("--data")
-            .arg(&self.home)
+        let mut child = self
+            .command()
             .env("GUARDIAN_PASSWORD", PASSWORD)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -49,7 +112,9 @@ impl Process {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         self.child = Some(child);
-        let first = spawn_blocking(move || lines.next());
+        let is_ready =
+            |line: &std::io::Result<String>| line.as_ref().is_ok_and(|it| it.starts_with("ready "));
+        let first = spawn_blocking(move || lines.find(is_ready));
         let ready = timeout(PATIENCE, first).await.expect("not ready in time").unwrap();
         let Some(ready) = ready else {
             let status = self.child.take().unwrap().wait().unwrap();
@@ -69,8 +134,14 @@ impl Process {
 
     /// Asks it to end, as an operating system does that shuts down.
     pub async fn terminate(&mut self, patience: Duration) -> ExitStatus {
+        let id = self.child.as_ref().unwrap().id();
+        assert!(Command::new("kill").args(["-TERM", &id.to_string()]).status().unwrap().success());
+        self.ended(patience).await
+    }
+
+    /// Waits until it ends.
+    pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
         let mut child = self.child.take().unwrap();
-        assert!(Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap().success());
         timeout(patience, spawn_blocking(move || child.wait()))
             .await
             .expect("it does not end")
