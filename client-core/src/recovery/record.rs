@@ -1,7 +1,7 @@
 //! The lifecycle of a recovery, as the store keeps it.
 
 use borsh::{BorshDeserialize, BorshSerialize};
-use rekindle_protocol::{chain::ChainPosition, encoding::DecodeError};
+use rekindle_protocol::{bytes::FederationId, chain::ChainPosition, encoding::DecodeError};
 
 use crate::modules::versioned;
 
@@ -26,6 +26,8 @@ pub enum Phase {
 /// What is stored with every snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct RecoveryRecord {
+    /// The federation whose history is read.
+    pub federation: FederationId,
     /// How far it is.
     pub phase: Phase,
     /// Whether its owner paused it.
@@ -44,9 +46,13 @@ pub struct RecoveryRecord {
     pub dropped: Option<String>,
 }
 
-impl Default for RecoveryRecord {
-    fn default() -> Self {
+const VERSION: u8 = 2;
+
+impl RecoveryRecord {
+    /// A recovery that begins.
+    pub fn new(federation: FederationId) -> Self {
         Self {
+            federation,
             phase: Phase::Running,
             paused: false,
             position: ChainPosition::GENESIS,
@@ -57,14 +63,10 @@ impl Default for RecoveryRecord {
             dropped: None,
         }
     }
-}
 
-const VERSION: u8 = 1;
-
-impl RecoveryRecord {
     /// A recovery that begins again because its stored progress was of no use.
-    pub fn from_scratch(reason: String) -> Self {
-        Self { dropped: Some(reason), ..Self::default() }
+    pub fn from_scratch(federation: FederationId, reason: String) -> Self {
+        Self { dropped: Some(reason), ..Self::new(federation) }
     }
 
     /// Its encoding.
@@ -72,10 +74,15 @@ impl RecoveryRecord {
         versioned::write(VERSION, self)
     }
 
-    /// Reads what [`RecoveryRecord::write`] wrote. Anything else is a recovery that begins from scratch.
-    pub fn read(bytes: &[u8]) -> Self {
+    /// Reads what [`RecoveryRecord::write`] wrote. Anything else, and the progress of another federation, is a recovery
+    /// that begins from scratch.
+    pub fn read(federation: FederationId, bytes: &[u8]) -> Self {
         let read: Result<Self, DecodeError> = versioned::read(VERSION, bytes);
-        read.unwrap_or_else(|error| Self::from_scratch(error.to_string()))
+        match read {
+            Ok(record) if record.federation == federation => record,
+            Ok(_) => Self::from_scratch(federation, "it is the progress of another federation".into()),
+            Err(error) => Self::from_scratch(federation, error.to_string()),
+        }
     }
 
     /// Whether there is nothing left to do.
@@ -88,16 +95,24 @@ impl RecoveryRecord {
 mod tests {
     use super::*;
 
+    const HERE: FederationId = FederationId([1; 32]);
+
     #[test]
-    fn what_cannot_be_read_begins_again_and_says_why() {
-        let record = RecoveryRecord { bytes: 7, phase: Phase::Finalizing, ..RecoveryRecord::default() };
-        assert_eq!(RecoveryRecord::read(&record.write()), record);
+    fn what_cannot_be_used_begins_again_and_says_why() {
+        let record = RecoveryRecord { bytes: 7, phase: Phase::Finalizing, ..RecoveryRecord::new(HERE) };
+        assert_eq!(RecoveryRecord::read(HERE, &record.write()), record);
         let mut newer = record.write();
         newer[0] += 1;
-        for bytes in [newer, vec![], vec![1, 2, 3]] {
-            let read = RecoveryRecord::read(&bytes);
-            assert!(read.dropped.is_some());
-            assert_eq!(RecoveryRecord { dropped: None, ..read }, RecoveryRecord::default());
+        let elsewhere = RecoveryRecord::new(FederationId([2; 32])).write();
+        for (bytes, why) in [
+            (newer, "version 3"),
+            (vec![], "nothing"),
+            (vec![2, 2, 3], ""),
+            (elsewhere, "another federation"),
+        ] {
+            let read = RecoveryRecord::read(HERE, &bytes);
+            assert!(read.dropped.as_ref().is_some_and(|reason| reason.contains(why)), "{read:?}");
+            assert_eq!(RecoveryRecord { dropped: None, ..read }, RecoveryRecord::new(HERE));
         }
     }
 }

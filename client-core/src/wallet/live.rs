@@ -31,6 +31,8 @@ pub struct Live {
     pub pending: SortedMap<TxId, Pending>,
     /// Tokens that were received and not redeemed yet.
     pub received: SortedMap<Hash, Token>,
+    /// Transactions that history has shown to be impossible since the wallet was opened.
+    pub impossible: SortedSet<TxId>,
 }
 
 impl Live {
@@ -57,7 +59,7 @@ impl Live {
             received.insert(id, decode(&value)?);
         }
         let scanner = Scanner::new(context.clone(), position, modules, ahead);
-        Ok(Self { context, scanner, pending, received })
+        Ok(Self { context, scanner, pending, received, impossible: SortedSet::new() })
     }
 
     /// Adds position and modules to a batch.
@@ -110,6 +112,7 @@ impl Live {
             Decision::Conflict { input } => {
                 let Some(pending) = self.pending.remove(txid) else { return };
                 batch.delete(keys::pending(txid));
+                self.impossible.insert(*txid);
                 // The note of a received token that is gone goes; the rest of the token stays to be tried again.
                 let Some((id, spent)) = pending.received.zip(pending.transaction.inputs.get(input)) else {
                     return;

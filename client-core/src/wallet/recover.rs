@@ -121,7 +121,7 @@ impl Wallet {
         let _recovering = self.0.recovering.lock().await;
         let mut batch = Batch::new();
         if matches!(record.phase, Phase::Failed { .. }) && !paused {
-            let record = RecoveryRecord { total: record.total, ..RecoveryRecord::default() };
+            let record = RecoveryRecord { total: record.total, ..RecoveryRecord::new(record.federation) };
             batch.delete_prefix(RUNNING_PREFIX);
             self.commit_record(record, batch).await?;
         } else if let Some(record) = self.record() {
@@ -180,8 +180,9 @@ impl Wallet {
     ) -> Result<(), WalletError> {
         let platform = self.platform().clone();
         let modules = match Modules::load_running(context, &*platform.store).await {
+            // Whatever lies there at the beginning is left over from progress that was dropped.
+            _ if record.position.next == 0 => Modules::new(context)?,
             Ok(Some(modules)) => modules,
-            Ok(None) if record.position.next == 0 => Modules::new(context)?,
             Ok(None) => return self.start_over("the modules' snapshots are missing".into()).await,
             Err(ModuleError::Undecodable(error)) => return self.start_over(error.to_string()).await,
             Err(error) => return Err(error.into()),
@@ -292,7 +293,8 @@ impl Wallet {
     async fn start_over(&self, reason: String) -> Result<(), WalletError> {
         let mut batch = Batch::new();
         batch.delete_prefix(RUNNING_PREFIX);
-        self.commit_record(RecoveryRecord::from_scratch(reason), batch).await
+        let federation = self.joined()?.federation;
+        self.commit_record(RecoveryRecord::from_scratch(federation, reason), batch).await
     }
 
     async fn commit_record(&self, record: RecoveryRecord, mut batch: Batch) -> Result<(), WalletError> {

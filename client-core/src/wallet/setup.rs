@@ -64,7 +64,7 @@ impl Wallet {
         let federation = StoredFederation::download(&platform, &invite).await?;
         let mut batch = Batch::new();
         batch.put(keys::FEDERATION, federation.to_bytes());
-        batch.put(keys::RECOVERY, RecoveryRecord::default().write());
+        batch.put(keys::RECOVERY, RecoveryRecord::new(federation.config.federation_id()).write());
         begin(&platform, &words, batch).await?;
         let joined = join(&platform, &words, federation).await?;
         Ok(Self::new(platform, words, Some(joined)))
@@ -185,12 +185,8 @@ async fn join(
     }
     let live = Live::load(context.clone(), &*platform.store).await?;
     let recovery = platform.store.get(keys::RECOVERY.as_bytes()).await?;
-    Ok(Joined {
-        context,
-        api: Rc::new(api),
-        live,
-        recovery: recovery.map(|bytes| RecoveryRecord::read(&bytes)),
-    })
+    let recovery = recovery.map(|bytes| RecoveryRecord::read(context.federation, &bytes));
+    Ok(Joined { context, api: Rc::new(api), live, recovery })
 }
 
 /// The position after the newest signed session: a wallet with fresh words has no business before it.

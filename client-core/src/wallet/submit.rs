@@ -81,9 +81,11 @@ impl Wallet {
         }
     }
 
+    /// What became of a transaction that is not pending any more. Only what was seen to be impossible may be made anew:
+    /// who takes an accepted payment for impossible pays twice.
     fn decided(&self, txid: &TxId) -> Outcome {
-        let accepted = self.with_live(|live| live.scanner.modules.operations.get(txid).is_some());
-        if accepted == Some(true) { Outcome::Accepted } else { Outcome::Conflict }
+        let is_impossible = self.with_live(|live| live.impossible.contains(txid));
+        if is_impossible == Some(true) { Outcome::Conflict } else { Outcome::Accepted }
     }
 
     /// Looks at the session that is said to spend an input of `transaction`, once it is signed.

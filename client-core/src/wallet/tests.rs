@@ -12,14 +12,16 @@ use futures::{
 };
 use rekindle_protocol::{
     amount::Amount,
+    chain::ChainPosition,
     invite::{InviteCode, InvitedGuardian},
     modules::deposit::DepositAddress,
+    ownership::{MemoContent, OperationKind},
 };
 
 use super::*;
 use crate::{
     platform::{KeyValue, Scan, StoreError},
-    recovery::RecoveryState,
+    recovery::{RecoveryFromHistory, RecoveryRecord, RecoveryState},
     store::MemoryStore,
     testing::{
         clock::VirtualRuntime,
@@ -212,21 +214,48 @@ async fn what_a_crash_interrupted_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_rises_to_exactly_what_there_is() {
+async fn progress_rises_in_steps_to_exactly_what_there_is() {
     let world = World::new();
     let alice = world.funded(1_000).await;
-    for _ in 0..10 {
-        world.fund(&alice, 10).await;
-    }
+    world.guardians.with(|federation| (0..2_000).for_each(|_| drop(federation.close(vec![]).clone())));
+    world.fund(&alice, 10).await;
     let sessions = world.guardians.with(|federation| federation.sessions.len() as u64);
-    let restored = Wallet::recover(world.platform(), &alice.seed_words(), &world.invite).await.unwrap();
+    // Each answer takes so long that a recovery of so many ranges takes seconds.
+    let slow = Rc::new(Slow { inner: world.guardians.clone(), runtime: world.runtime.clone() });
+    let platform = Platform { transport: slow, ..world.platform() };
+    let restored = Wallet::recover(platform, &alice.seed_words(), &world.invite).await.unwrap();
+    restored.read_every_session();
     let told = Rc::new(RefCell::new(Vec::new()));
     let listener = told.clone();
-    restored.on_recovery(Rc::new(move |progress| listener.borrow_mut().push(progress.sessions_done)));
+    restored.on_recovery(Rc::new(move |progress| listener.borrow_mut().push(progress)));
     finish(&restored).await;
     let told = told.borrow();
-    assert!(told.is_sorted(), "{told:?}");
-    assert_eq!(told.last(), Some(&sessions));
+    let done: Vec<u64> = told.iter().map(|progress| progress.sessions_done).collect();
+    assert!(done.is_sorted() && told.is_sorted_by_key(|progress| progress.bytes), "{done:?}");
+    let between = done.iter().filter(|done| (1..sessions).contains(done)).count();
+    assert!(between >= 1, "no step on the way: {done:?}");
+    let last = told.last().unwrap();
+    assert_eq!(
+        (last.state, last.sessions_done, last.sessions_total),
+        (RecoveryState::Done, sessions, sessions)
+    );
+}
+
+/// Guardians far away.
+struct Slow {
+    inner: TestGuardians,
+    runtime: Rc<dyn Runtime>,
+}
+
+#[async_trait::async_trait(?Send)]
+impl Transport for Slow {
+    async fn request(
+        &self,
+        request: crate::platform::Request,
+    ) -> Result<crate::platform::Response, crate::platform::TransportError> {
+        self.runtime.sleep(300).await;
+        self.inner.request(request).await
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -419,27 +448,95 @@ async fn a_payment_is_made_once_wherever_it_dies() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn progress_that_cannot_be_read_is_dropped_with_its_reason() {
+async fn progress_that_cannot_be_used_is_dropped_with_its_reason() {
     let world = World::new();
     let alice = world.funded(1_000).await;
+    let sent = alice.send(Amount(40)).await.unwrap();
+    alice.redeem(&sent.token).await.unwrap();
     alice.catch_up().await.unwrap();
-    for (key, value) in [
-        (keys::RECOVERY.as_bytes().to_vec(), vec![99, 1, 2]),
-        (format!("{}mint", crate::recovery::RUNNING_PREFIX).into_bytes(), vec![99, 1, 2]),
+    // Modules as they were in the middle: some of these notes are spent since.
+    let stale = alice.with_live(|live| live.scanner.modules.clone()).unwrap();
+    alice.send(Amount(500)).await.unwrap();
+    alice.catch_up().await.unwrap();
+    let elsewhere = RecoveryRecord::new(TestFederation::new(2, 4).id()).write();
+    let unreadable = RecoveryRecord {
+        position: ChainPosition { next: 1, ..ChainPosition::GENESIS },
+        ..alice_record(&alice)
+    };
+    for (stored, module, why) in [
+        (vec![99, 1, 2], stale.mint.snapshot(), "version 99"),
+        (elsewhere, stale.mint.snapshot(), "another federation"),
+        (unreadable.write(), vec![98, 1, 2], "version 98"),
     ] {
         let platform = world.platform();
         drop(Wallet::recover(platform.clone(), &alice.seed_words(), &world.invite).await.unwrap());
         let mut batch = Batch::new();
-        for kind in ["mint", "deposit", "operations"] {
-            batch.put(format!("{}{kind}", crate::recovery::RUNNING_PREFIX), [1, 0, 0, 0, 0]);
-        }
-        batch.put(key, value);
+        stale.each().iter().for_each(|module| module.store(&mut batch));
+        batch.put(format!("{}mint", crate::recovery::RUNNING_PREFIX), module);
+        batch.put(keys::RECOVERY, stored);
         platform.store.commit(batch).await.unwrap();
         let restored = Wallet::open(platform).await.unwrap();
+        let tell = Rc::new(RefCell::new(Vec::new()));
+        let told = tell.clone();
+        restored.on_recovery(Rc::new(move |progress| tell.borrow_mut().push(progress.found.sats)));
         finish(&restored).await;
         assert_eq!(overview(&restored), overview(&alice));
-        assert!(restored.recovery().unwrap().dropped.is_some_and(|reason| reason.contains("version 99")));
+        assert_eq!(told.borrow().first(), Some(&0), "what was dropped is not counted");
+        assert!(restored.recovery().unwrap().dropped.is_some_and(|reason| reason.contains(why)));
     }
+}
+
+fn alice_record(wallet: &Wallet) -> RecoveryRecord {
+    RecoveryRecord::new(wallet.context().unwrap().federation)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_pending_any_more_was_accepted_unless_it_was_seen_to_be_impossible() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let restored = world.recover(&alice.seed_words()).await;
+    // Both devices spend the same notes; one of them finds out by a signed session.
+    let first = alice.send(Amount(600)).await.unwrap();
+    let tweak = restored.fresh_tweak().unwrap();
+    let spent = restored
+        .with_live(|live| live.spendable().map(|(_, note)| note.clone()).collect::<Vec<_>>())
+        .unwrap();
+    let context = restored.context().unwrap();
+    let impossible = restored
+        .update(|live, batch| {
+            let mut spends = draft::Spends::default();
+            for note in &spent {
+                spends.note(&context, note)?;
+            }
+            let memo = MemoContent {
+                kind: OperationKind::Send,
+                amount: Amount(1_000),
+                token_outputs: 0,
+                reference: rekindle_protocol::bytes::Hash([0; 32]),
+            };
+            let transaction = draft::build(&context, tweak, spends, &[], None, Amount(1_000), &memo)?;
+            let kind = memo.kind;
+            let (amount, incoming) = (memo.amount, Amount(0));
+            Ok(live.add_pending(
+                pending::Pending { transaction, kind, amount, incoming, time: 0, received: None },
+                batch,
+            ))
+        })
+        .await
+        .unwrap();
+    restored.catch_up().await.unwrap();
+    assert_eq!(restored.submit(&impossible).await, Ok(submit::Outcome::Conflict));
+    assert_eq!(restored.submit(&first.txid).await, Ok(submit::Outcome::Accepted));
+    // Without a history of operations nothing is paid again.
+    restored
+        .update(|live, batch| {
+            live.scanner.modules.operations = crate::modules::operations::Operations::default();
+            live.store_scanner(batch);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    assert_eq!(restored.submit(&first.txid).await, Ok(submit::Outcome::Accepted));
 }
 
 #[tokio::test(start_paused = true)]

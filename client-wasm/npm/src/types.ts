@@ -183,6 +183,8 @@ export interface RecoveryProgress {
   snapshots: number;
   /** Signatures of the federation that were verified; one vouches for all history before it. */
   signaturesVerified: number;
+  /** Why progress that was stored could not be used, if any was dropped; for people. */
+  dropped?: string | undefined;
 }
 
 /** What a recovery has found so far; provisional until it is done. */

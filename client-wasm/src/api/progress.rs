@@ -22,6 +22,8 @@ pub struct JsProgress {
     error: Option<JsFault>,
     snapshots: f64,
     signatures_verified: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    dropped: Option<String>,
 }
 
 /// `RecoveryFindings`.
@@ -67,6 +69,7 @@ impl From<RecoveryProgress> for JsProgress {
             error: progress.fault.map(JsFault::from),
             snapshots: progress.snapshots as f64,
             signatures_verified: progress.verifications as f64,
+            dropped: progress.dropped,
         }
     }
 }
