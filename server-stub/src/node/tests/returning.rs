@@ -66,7 +66,7 @@ fn who_serves_a_forged_broken_or_truncated_history_is_named_and_others_are_asked
         std::fs::remove_file(federation.path(2)).unwrap();
         let mut liar = federation.hub.connect(1).unwrap();
         federation.start(2);
-        let status = PeerStatus { version: RULES_VERSION, epoch: 1_000, signed: 4 };
+        let status = PeerStatus { epoch: 1_000, signed: 4 };
         let send = |liar: &mut HubEnd, message| liar.send(2, None, PeerMessage::CatchUp(message).encode());
         send(&mut liar, CatchUpMessage::Status { status, ask: false });
         for _ in 0..5_000 {
