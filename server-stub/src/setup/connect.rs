@@ -147,11 +147,11 @@ impl Links {
     fn not_connected(&self, participants: &Participants) -> SetupError {
         let peers = self.peers.borrow();
         let status = |peer: &GuardianId| &peers[usize::from(*peer)];
-        let mut missing: Vec<GuardianId> = participants.others().collect();
+        // Who was here and has gone may have given up over those who never came.
+        let mut missing: Vec<GuardianId> =
+            participants.others().filter(|peer| !self.greetings.heard(*peer)).collect();
         if missing.iter().any(|peer| status(peer).connected_since.is_none()) {
             missing.retain(|peer| status(peer).connected_since.is_none());
-        } else {
-            missing.retain(|peer| !self.greetings.heard(*peer));
         }
         let named = |peer| (participants.who(peer), status(&peer).last_error.clone());
         SetupError::NotConnected(missing.into_iter().map(named).collect())

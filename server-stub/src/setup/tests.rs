@@ -199,15 +199,18 @@ async fn who_begins_again_is_named() {
     }
     let tls = homes[0].secrets(&password()).unwrap().tls;
     let participants = Participants::new(&infos[0], infos.clone()).unwrap();
-    let open = async |patience| {
-        let listen = homes[0].profile().unwrap().listen;
-        // The sockets of the run before are being closed on another thread.
-        let listener = loop {
-            match TcpListener::bind(&listen).await {
-                Ok(listener) => break listener,
+    // The sockets of the run before are being closed on another thread.
+    let listen = async |home: &Home| {
+        let address = home.profile().unwrap().listen;
+        loop {
+            match TcpListener::bind(&address).await {
+                Ok(listener) => return listener,
                 Err(_) => tokio::task::yield_now().await,
             }
-        };
+        }
+    };
+    let open = async |patience| {
+        let listener = listen(&homes[0]).await;
         Connections::open(&participants, &tls, listener, Instant::now() + patience).await
     };
     let (connections, mut wire) = open(LONG).await.unwrap();
@@ -225,6 +228,9 @@ async fn who_begins_again_is_named() {
         assert!(error.contains(&culprit) && error.contains("began again"), "{error}");
     }
     // Once all begin again, a federation comes of it.
+    for home in &homes {
+        drop(listen(home).await);
+    }
     ceremony(&homes, &infos).await;
 }
 
