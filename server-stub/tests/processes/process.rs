@@ -22,7 +22,7 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 pub const PASSWORD: &str = "secret";
 
 /// The token of all their operators.
-pub const TOKEN: &str = "a token that nobody guesses";
+pub const TOKEN: &str = "a-token-that-nobody-guesses";
 
 /// A data directory, and the process that runs on it, if one does. It is killed when this is dropped.
 pub struct Process {

@@ -2,7 +2,12 @@
 
 use std::path::Path;
 
-use rekindle_client::wallet::Wallet;
+use bytes::Bytes;
+use futures::TryStreamExt;
+use rekindle_client::{
+    platform::{Request, Transport},
+    wallet::Wallet,
+};
 use rekindle_guardian::{
     api,
     guardian::{
@@ -12,6 +17,7 @@ use rekindle_guardian::{
     node::Settings,
     secrets::{KeyDerivation, Password},
 };
+use rekindle_protocol::api::paths;
 
 use super::*;
 
@@ -37,6 +43,22 @@ fn deal(root: &Path) -> Vec<Home> {
     Deal { guardians: 4, denominations: 1, data, password: password(), derivation }.run().unwrap().homes
 }
 
+/// Waits until the guardian at `address` has heard from its peers that another is reached at `url`.
+async fn hear(address: &str, url: &str) {
+    let transport = NativeTransport::new();
+    let request = format!("http://{address}{}", paths::ANNOUNCEMENTS);
+    let heard = async {
+        loop {
+            let answer = transport.request(Request::get(request.clone())).await.unwrap();
+            let chunks: Vec<Bytes> = answer.body.try_collect().await.unwrap();
+            if chunks.concat().windows(url.len()).any(|part| part == url.as_bytes()) {
+                return;
+            }
+        }
+    };
+    timeout(PATIENCE, heard).await.expect("gossip is too slow");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wallet_with_the_old_invite_learns_where_it_is_now() {
     let dir = tempfile::tempdir().unwrap();
@@ -56,6 +78,10 @@ async fn a_wallet_with_the_old_invite_learns_where_it_is_now() {
     let moved = Profile { public_url: url.clone(), api_listen, ..homes[3].profile().unwrap() };
     std::fs::write(homes[3].path().join("guardian.json"), serde_json::to_vec(&moved).unwrap()).unwrap();
     guardians.push(start(&homes[3]).await);
+
+    for guardian in &guardians[..3] {
+        hear(&guardian.description().api, &url).await;
+    }
 
     let known = |wallet: &Wallet| wallet.federation().unwrap().guardians[3].1.clone();
     let wallet = Wallet::open(platform.clone()).await.unwrap();

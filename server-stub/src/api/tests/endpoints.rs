@@ -2,7 +2,7 @@
 
 use axum::http::header;
 use rekindle_protocol::{
-    api::{MAX_WAIT_SECONDS, RejectionReason, Status, TransactionStatus, paths},
+    api::{MAX_WAIT_SECONDS, RejectionReason, StatusV1, TransactionStatus, paths},
     bytes::TxId,
     config::ConfigDocument,
     encoding::Canonical,
@@ -25,9 +25,9 @@ async fn config_status_count_and_health() {
     assert!(binary.urls.len() == 1 && binary.urls[0].verify(&fixture.place.federation, &binary.config));
     assert_eq!(fixture.get(paths::CONFIG, JSON).await.json::<ConfigDocument>(), binary);
 
-    let status: Status = fixture.get(paths::STATUS, BINARY).await.binary();
-    assert_eq!((status.guardian, status.session_count, status.api_versions.as_slice()), (0, 0, &[1][..]));
-    assert_eq!(fixture.get(paths::STATUS, JSON).await.json::<Status>(), status);
+    let status: StatusV1 = fixture.get(paths::STATUS, BINARY).await.binary();
+    assert_eq!((status.guardian, status.session_count, status.api_versions.as_slice()), (0, 0, &[1, 2][..]));
+    assert_eq!(fixture.get(paths::STATUS, JSON).await.json::<StatusV1>(), status);
 
     assert_eq!(fixture.get(paths::SESSION_COUNT, BINARY).await.binary::<u64>(), 0);
     assert_eq!(fixture.get(paths::SESSION_COUNT, JSON).await.json::<u64>(), 0);
