@@ -109,6 +109,24 @@ pub fn is_empty_session(stored: &[u8]) -> bool {
 /// Whether a stored recovery record is of a session without items. One that only decides upon an upgrade has no
 /// entries either, but its items root can't be told from its number alone.
 pub fn is_empty_recovery(stored: &[u8]) -> bool {
-    let without_items = HashedItems::new(Vec::new()).root();
-    SessionHeader::from_bytes(stored).is_ok_and(|header| header.items == without_items)
+    stored.len() == HEADER_BYTES
+        && SessionHeader::from_bytes(stored)
+            .is_ok_and(|header| header.items == HashedItems::new(Vec::new()).root())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rekindle_protocol::{bytes::FederationId, session::Item};
+
+    #[test]
+    fn a_session_that_only_decides_upon_an_upgrade_is_not_empty() {
+        let stored = |items| {
+            let header = HashedItems::new(items).header(&FederationId([1; 32]), None, 1, 2);
+            header.to_bytes()
+        };
+        assert!(is_empty_recovery(&stored(vec![])));
+        assert!(!is_empty_recovery(&stored(vec![Item::Upgrade { version: 2 }])));
+        assert!(!is_empty_recovery(&[stored(vec![]).as_slice(), b"entries"].concat()));
+    }
 }
