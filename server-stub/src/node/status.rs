@@ -132,6 +132,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn so_many_transactions_wait_and_so_many_bytes_of_them() {
+        let undecided = Undecided::default();
+        let (first, second) = (TxId([1; 32]), TxId([2; 32]));
+        let room = undecided.reserve(60, 2, 100).unwrap();
+        assert!(undecided.reserve(41, 2, 100).is_none(), "bytes");
+        undecided.set_pending(first, 60);
+        drop(room);
+        let room = undecided.reserve(40, 2, 100).unwrap();
+        undecided.set_pending(second, 1);
+        drop(room);
+        assert!(undecided.reserve(1, 2, 100).is_none(), "transactions");
+        undecided.clear_pending(&first, 60);
+        assert!(undecided.reserve(99, 2, 100).is_some());
+    }
+
+    #[test]
     fn rejections_are_bounded_and_undone_by_resubmission() {
         let undecided = Undecided::default();
         let txid = |number: u32| {
