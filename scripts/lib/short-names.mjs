@@ -40,8 +40,13 @@ function renameImports(text, imports) {
 
 function renameExports(text, exports) {
   const short = new Map(exports);
-  return text.replace(/\bwasm\.(\w+)/g, (_, name) => {
+  const called = (name) => {
     if (!short.has(name)) throw new Failure(`the wasm module does not export ${name}`);
     return `wasm.${short.get(name)}`;
-  });
+  };
+  const renamed = text.replace(/\bwasm\.(\w+)/g, (_, name) => called(name));
+  // What the glue code gives to its caller are the exports, of which the package uses one.
+  const given = renamed.replaceAll('return wasm;', `return { memory: ${called('memory')} };`);
+  if (given === renamed) throw new Failure('the glue code does not give out the exports');
+  return given;
 }

@@ -24,6 +24,8 @@ export async function start(options = {}) {
       Object.assign(progress, { hidden: false, value: sessionsDone, max: sessionsTotal || 1 });
     }
     progress.hidden = true;
+    const { wasmMemoryBytes } = await wallet.diagnostics();
+    output.title = `${wasmMemoryBytes / 1024} KiB of memory`;
     output.textContent = `${(await wallet.balance()).spendableSats.toLocaleString()} sats`;
   }
 
