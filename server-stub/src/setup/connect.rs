@@ -143,15 +143,15 @@ impl Links {
         }
     }
 
-    /// Names who is not connected; if everybody is, who has not said hello.
+    /// Names who never connected; if everybody did, who has not said hello.
     fn not_connected(&self, participants: &Participants) -> SetupError {
         let peers = self.peers.borrow();
         let status = |peer: &GuardianId| &peers[usize::from(*peer)];
-        // Who was here and has gone may have given up over those who never came.
         let mut missing: Vec<GuardianId> =
             participants.others().filter(|peer| !self.greetings.heard(*peer)).collect();
-        if missing.iter().any(|peer| status(peer).connected_since.is_none()) {
-            missing.retain(|peer| status(peer).connected_since.is_none());
+        // Who was here and has gone may have given up over those who never came, without whom nobody says hello.
+        if missing.iter().any(|peer| status(peer).agrees.is_none()) {
+            missing.retain(|peer| status(peer).agrees.is_none());
         }
         let named = |peer| (participants.who(peer), status(&peer).last_error.clone());
         SetupError::NotConnected(missing.into_iter().map(named).collect())
