@@ -2,7 +2,10 @@
 
 use core::fmt;
 
-use bip39::{Language, Mnemonic};
+use pbkdf2::{
+    pbkdf2_hmac_array,
+    sha2::{Digest, Sha256, Sha512},
+};
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use super::WalletSecret;
@@ -22,9 +25,19 @@ pub enum SeedError {
     Checksum,
 }
 
-/// The twelve words that a wallet comes back from. Erased when dropped, and shown only when asked for by name.
+/// The English word list of BIP-39: 2,048 words in alphabetical order, a line each.
+const WORD_LIST: &str = include_str!("english.txt");
+/// What each word stands for.
+const BITS_PER_WORD: usize = 11;
+/// What the last word holds beside the entropy: the first bits of its SHA-256.
+const CHECKSUM_BITS: usize = 4;
+/// Rounds of HMAC-SHA-512 from words to seed.
+const ROUNDS: u32 = 2_048;
+
+/// The twelve words that a wallet comes back from, as the 16 bytes that they stand for. Erased when dropped, and shown
+/// only when asked for by name.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
-pub struct SeedWords(Mnemonic);
+pub struct SeedWords([u8; 16]);
 
 impl fmt::Debug for SeedWords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -38,7 +51,7 @@ impl SeedWords {
 
     /// The words for 16 random bytes.
     pub fn from_entropy(entropy: &[u8; 16]) -> Self {
-        Self(Mnemonic::from_entropy(entropy).expect("BIP-39 has words for any 16 bytes"))
+        Self(*entropy)
     }
 
     /// Reads words separated by white space, in any case.
@@ -46,44 +59,64 @@ impl SeedWords {
     /// # Errors
     /// [`SeedError`].
     pub fn parse(text: &str) -> Result<Self, SeedError> {
-        let mut normal = Zeroizing::new(String::with_capacity(text.len()));
-        for word in text.split_whitespace() {
-            if !normal.is_empty() {
-                normal.push(' ');
-            }
-            normal.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-        }
-        let count = normal.split(' ').filter(|word| !word.is_empty()).count();
+        let count = text.split_whitespace().count();
         if count != Self::COUNT {
             return Err(SeedError::WordCount(count));
         }
-        Mnemonic::parse_in_normalized(Language::English, &normal).map(Self).map_err(|error| match error {
-            bip39::Error::UnknownWord(at) => SeedError::UnknownWord(at + 1),
-            bip39::Error::BadWordCount(count) => SeedError::WordCount(count),
-            _ => SeedError::Checksum,
-        })
+        let mut bits = Zeroizing::new(0u128);
+        let mut checksum = 0;
+        for (word, number) in text.split_whitespace().zip(1..) {
+            let index = WORD_LIST.lines().position(|listed| listed.eq_ignore_ascii_case(word));
+            let index = index.ok_or(SeedError::UnknownWord(number))? as u128;
+            if number < Self::COUNT {
+                *bits = *bits << BITS_PER_WORD | index;
+            } else {
+                *bits = *bits << (BITS_PER_WORD - CHECKSUM_BITS) | index >> CHECKSUM_BITS;
+                checksum = index as u8 & ((1 << CHECKSUM_BITS) - 1);
+            }
+        }
+        let words = Self(bits.to_be_bytes());
+        if words.checksum() == checksum { Ok(words) } else { Err(SeedError::Checksum) }
     }
 
     /// The words with a space between, to be shown to their owner.
     pub fn reveal(&self) -> Zeroizing<String> {
-        Zeroizing::new(self.0.to_string())
+        let bits = Zeroizing::new(u128::from_be_bytes(self.0));
+        let mut text = Zeroizing::new(String::with_capacity(Self::COUNT * 9));
+        for number in 1..=Self::COUNT {
+            let index = match (number * BITS_PER_WORD).checked_sub(128) {
+                // The last word: what is left of the entropy, then the checksum.
+                Some(missing) => *bits << missing | u128::from(self.checksum()),
+                None => *bits >> (128 - number * BITS_PER_WORD),
+            };
+            let index = (index % (1 << BITS_PER_WORD)) as usize;
+            if number > 1 {
+                text.push(' ');
+            }
+            text.push_str(WORD_LIST.lines().nth(index).expect("the list has a word for any eleven bits"));
+        }
+        text
     }
 
     /// The 16 bytes that the words stand for, for storage.
     pub fn entropy(&self) -> Zeroizing<[u8; 16]> {
-        let mut entropy = Zeroizing::new([0; 16]);
-        let (mut bytes, length) = self.0.to_entropy_array();
-        debug_assert_eq!(length, entropy.len(), "twelve words hold 16 bytes");
-        entropy.copy_from_slice(&bytes[..16]);
-        bytes.zeroize();
-        entropy
+        Zeroizing::new(self.0)
+    }
+
+    fn checksum(&self) -> u8 {
+        Sha256::digest(self.0)[0] >> (8 - CHECKSUM_BITS)
     }
 
     /// The wallet's secrets in a federation. Costs 2,048 rounds of HMAC-SHA-512 (BIP-39).
     pub fn wallet_secret(&self, federation: &FederationId) -> WalletSecret {
-        let seed = Zeroizing::new(self.0.to_seed_normalized(""));
+        let seed = self.seed();
         let root = Zeroizing::new(Context::SeedRoot.hash(&[&*seed]).0);
         WalletSecret::new(&root, federation)
+    }
+
+    /// The seed of BIP-39, without a passphrase.
+    fn seed(&self) -> Zeroizing<[u8; 64]> {
+        Zeroizing::new(pbkdf2_hmac_array::<Sha512, 64>(self.reveal().as_bytes(), b"mnemonic", ROUNDS))
     }
 }
 
@@ -118,6 +151,31 @@ mod tests {
                 .to_string()
                 .contains("secretive")
         );
+    }
+
+    #[test]
+    fn the_word_list_is_the_one_of_the_standard() {
+        let hash = hex::encode(Sha256::digest(WORD_LIST));
+        assert_eq!(hash, "2f5eed53a4727b4bf8880d8f3f199efc90e58503646d9ff8eff3a2ed3b24dbda");
+        assert_eq!(WORD_LIST.lines().count(), 1 << BITS_PER_WORD);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn another_implementation_agrees(entropy in any::<[u8; 16]>(), last in 0usize..2_048) {
+            let other = bip39::Mnemonic::from_entropy(&entropy).unwrap();
+            let words = SeedWords::from_entropy(&entropy);
+            let text = words.reveal();
+            prop_assert_eq!(text.as_str(), other.to_string());
+            prop_assert_eq!(*words.seed(), other.to_seed(""));
+            let mut changed: Vec<_> = text.split(' ').map(str::to_owned).collect();
+            changed[11] = WORD_LIST.lines().nth(last).unwrap().to_owned();
+            let changed = changed.join(" ");
+            let read = SeedWords::parse(&changed).ok().map(|words| words.entropy().to_vec());
+            prop_assert_eq!(read, bip39::Mnemonic::parse(&changed).ok().map(|words| words.to_entropy()));
+        }
     }
 
     proptest! {
