@@ -25,9 +25,16 @@ const OPTIMISE = ['-Oz', '--converge', '--one-caller-inline-max-function-size=20
  * How everything that runs in a browser is compiled. The small variant of SHA-2, because the wallet
  * hashes history with BLAKE3 and little with this one; secp256k1 in 26-bit limbs, whose products fit
  * into wasm's 64-bit integers, where those of the usual 52-bit limbs are calls, and whose
- * multiplication is not inlined everywhere; and no folders of the machine that built it.
+ * multiplication is not inlined everywhere; functions inlined only where that saves bytes for sure,
+ * by a hundred times the usual costs; and no folders of the machine that built it.
  */
-const RUSTFLAGS = ['--cfg=sha2_backend_soft="compact"', '--cfg=cpubits="32"', `--remap-path-prefix=${process.env.CARGO_HOME ?? join(homedir(), '.cargo')}/registry/src=crates`];
+const RUSTFLAGS = [
+  '--cfg=sha2_backend_soft="compact"',
+  '--cfg=cpubits="32"',
+  '-Cllvm-args=-inline-instr-cost=500',
+  '-Cllvm-args=-inline-call-penalty=2500',
+  `--remap-path-prefix=${process.env.CARGO_HOME ?? join(homedir(), '.cargo')}/registry/src=crates`,
+];
 
 /** The environment for Cargo that goes with it. */
 export const wasmEnv = { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: RUSTFLAGS.join(' ') };
