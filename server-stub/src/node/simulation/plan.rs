@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand::{
+    Rng, SeedableRng,
+    seq::{IteratorRandom, SliceRandom},
+};
 use rand_chacha::ChaCha8Rng;
 
 use super::byzantine::Role;
@@ -104,6 +107,7 @@ impl Plan {
         plan.choose_troubles(&mut rng);
         plan.choose_transactions(&mut rng);
         plan.choose_upgrade(&mut rng);
+        plan.choose_worst_moment(&mut rng);
         plan.events.sort_by_key(|(time, _)| *time);
         plan
     }
@@ -229,6 +233,24 @@ impl Plan {
             if rng.gen_ratio(1, 4) {
                 self.events.push((rng.gen_range(0..TROUBLE), Trouble::Install(id)));
             }
+        }
+    }
+
+    /// While one guardian is away, the others leave it some epochs behind within a session; then a faulty one, which
+    /// they needed for that, falls silent before the session is signed.
+    fn choose_worst_moment(&mut self, rng: &mut ChaCha8Rng) {
+        let Some(silent) = self.roles.iter().position(|role| *role == Role::FallsSilent) else { return };
+        let honest = (0..self.roles.len()).filter(|id| self.roles[*id] == Role::Honest);
+        let (Some(away), Ok(silent)) = (honest.choose(rng), u16::try_from(silent)) else { return };
+        let id = u16::try_from(away).unwrap_or(0);
+        let at = rng.gen_range(0..TROUBLE);
+        let absent = Victim { id, syncs: 0, idle: 0, heard: Heard::Nothing, down: 2_000 };
+        self.events.push((at, Trouble::Crash(vec![absent])));
+        let silence = at + rng.gen_range(200..1_000);
+        self.events.retain(|(_, trouble)| !matches!(trouble, Trouble::Turn(id) if *id == silent));
+        self.events.push((silence, Trouble::Turn(silent)));
+        for (nonce, at) in (100..).zip((at..silence).step_by(30)) {
+            self.events.push((at, Trouble::Submit { to: silent, nonce, tweak: 0 }));
         }
     }
 }

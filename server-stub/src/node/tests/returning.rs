@@ -169,3 +169,63 @@ fn two_lost_guardians_stop_progress_and_their_return_resumes_it() {
     federation.start(2);
     federation.run_until("accepted", |federation| federation.all_accepted(&[second]));
 }
+
+fn epoch(federation: &Federation, id: GuardianId) -> u64 {
+    federation.handle(id).progress().borrow().epoch
+}
+
+#[test]
+fn the_epochs_of_an_unsigned_session_come_by_certificate() {
+    // No session closes by itself.
+    let settings = Settings { session_time: Duration::from_secs(1_000), ..settings() };
+    let mut federation = Federation::new(4, settings, 17);
+    federation.stop(3);
+    let mut txids = Vec::new();
+    for nonce in 0..8 {
+        txids.push(federation.submit(0, spend(nonce, 0)));
+        federation.run_until("accepted", |federation| federation.all_accepted(&txids));
+    }
+    // The others need nobody any more for the epochs that guardian 3 missed, and have let go of their messages, when
+    // one of them falls silent: without guardian 3 nothing goes on, and no session will ever be signed.
+    assert!((0..3).all(|id| epoch(&federation, id) >= 8));
+    federation.stop(2);
+    federation.start(3);
+    assert_eq!(epoch(&federation, 3), 0);
+    txids.push(federation.submit(0, spend(50, 0)));
+    federation.run_until("accepted", |federation| federation.all_accepted(&txids));
+    assert_eq!(federation.handle(3).signed_count(), 0);
+}
+
+#[test]
+fn two_ahead_and_two_behind_heal_after_crashes_though_one_falls_silent() {
+    let settings = Settings { session_time: Duration::from_secs(1_000), ..settings() };
+    let mut moments = 0;
+    for seed in 0..12 {
+        let mut federation = Federation::new(4, settings, seed);
+        let silent = u16::try_from(seed % 4).unwrap();
+        let uneven = |federation: &Federation| {
+            let mut epochs = [0, 1, 2, 3].map(|id| epoch(federation, id));
+            epochs.sort_unstable();
+            epochs[0] == epochs[1] && epochs[1] < epochs[2] && epochs[2] == epochs[3]
+        };
+        let (mut nonces, mut promised) = (0.., Vec::new());
+        for _ in 0..3_000 {
+            if federation.rng.gen_ratio(1, 20) {
+                let to = federation.rng.gen_range(0..4);
+                let txid = federation.submit(to, spend(nonces.next().unwrap(), 0));
+                promised.extend((to != silent).then_some(txid));
+            }
+            federation.step();
+            federation.now += 1;
+            if epoch(&federation, 0) > 2 && uneven(&federation) {
+                moments += 1;
+                break;
+            }
+        }
+        (0..4).for_each(|id| federation.stop(id));
+        (0..4).filter(|id| *id != silent).for_each(|id| federation.start(id));
+        promised.push(federation.submit((silent + 1) % 4, spend(nonces.next().unwrap(), 0)));
+        federation.run_until("accepted", |federation| federation.all_accepted(&promised));
+    }
+    assert!(moments >= 8, "epochs were two and two {moments} times");
+}
