@@ -16,9 +16,9 @@ mod verified;
 
 pub use history::{Ownership, SessionView, TransactionView};
 pub use index::IndexScan;
-pub use module::{Findings, ModuleError, RUNNING_PREFIX, RecoveryFromHistory, load_live};
-pub use progress::{RecoveryFault, RecoveryProgress, RecoveryState, Speed};
-pub use record::{Phase, RecoveryRecord};
+pub use module::{Findings, ModuleError, RUNNING_PREFIX, RecoveryFromHistory};
+pub use progress::{FailingModule, RecoveryFault, RecoveryProgress, RecoveryState, Speed};
+pub use record::{Aside, Phase, RecoveryRecord};
 pub use relevant::{Portion, RelevantHistory};
-pub use scanner::{ModuleFailure, Modules, Scanner};
+pub use scanner::{KINDS, ModuleFailure, Modules, Scanner};
 pub use verified::{ReadAhead, VerifiedHistory, VerifiedPortion};

@@ -11,12 +11,15 @@ mod draft;
 mod error;
 mod follow;
 mod keys;
+mod lane;
 mod live;
 mod overview;
 mod pending;
+mod progress;
 mod recover;
 mod setup;
 mod spend;
+mod steer;
 mod submit;
 #[cfg(test)]
 mod tests;
@@ -33,19 +36,21 @@ use rekindle_protocol::{bytes::Tweak, ownership::SeedWords};
 use crate::{
     context::WalletContext,
     federation::FederationApi,
+    modules::mint::Mint,
     platform::{Batch, Runtime, Store, Transport},
-    recovery::{Modules, RecoveryProgress, RecoveryRecord},
+    recovery::{KINDS, RecoveryProgress, RecoveryRecord, Scanner},
     stream::Form,
 };
 
 use background::Waker;
 use live::Live;
-use recover::Running;
+use progress::Running;
 
 pub use error::WalletError;
 pub use overview::{Balance, HistoryEntry, OperationStatus, OutstandingToken};
 pub use setup::FederationInfo;
 pub use spend::{Received, SentToken};
+pub use steer::Steer;
 
 /// The outside world, as a wallet needs it.
 #[derive(Clone)]
@@ -78,7 +83,8 @@ struct Inner {
     every_session: Cell<bool>,
     /// When guardians were asked last where they are reached, in milliseconds since 1970.
     urls_asked_at: Cell<u64>,
-    waker: Waker,
+    /// For the background and for each module that may be aside.
+    wakers: [Waker; 1 + KINDS.len()],
     change_listener: RefCell<Option<Rc<dyn Fn()>>>,
     recovery_listener: RefCell<Option<RecoveryListener>>,
 }
@@ -90,7 +96,7 @@ struct Joined {
     context: Rc<WalletContext>,
     api: Rc<FederationApi>,
     live: Live,
-    /// The stored record of the recovery; `None` in a wallet that was created.
+    /// The stored record of the recovery; `None` in a wallet that was created and has always been whole.
     recovery: Option<RecoveryRecord>,
 }
 
@@ -107,7 +113,7 @@ impl Wallet {
             running: RefCell::default(),
             every_session: Cell::new(false),
             urls_asked_at: Cell::new(0),
-            waker: Waker::new(),
+            wakers: std::array::from_fn(|_| Waker::new()),
             change_listener: RefCell::new(None),
             recovery_listener: RefCell::new(None),
         }))
@@ -129,8 +135,8 @@ impl Wallet {
     }
 
     /// The form of history that the wallet reads: the index, if that is enough for every module.
-    fn form(&self, modules: &Modules) -> Form {
-        let every_session = self.0.every_session.get() || modules.need_every_session();
+    fn form(&self, scanner: &Scanner) -> Form {
+        let every_session = self.0.every_session.get() || scanner.needs_every_session();
         if every_session { Form::Sessions } else { Form::Index }
     }
 
@@ -150,10 +156,11 @@ impl Wallet {
         self.context().ok_or(WalletError::NotJoined)
     }
 
-    /// The context, if money can be moved: a federation is joined and no recovery is running.
+    /// The context, if money can be moved: a federation is joined, and what the wallet owns is known.
     fn ready(&self) -> Result<Rc<WalletContext>, WalletError> {
         let context = self.joined()?;
-        if self.is_recovering() { Err(WalletError::RecoveryRunning) } else { Ok(context) }
+        let is_known = |record: RecoveryRecord| record.is_live() && record.aside(Mint::KIND).is_none();
+        if self.record().is_none_or(is_known) { Ok(context) } else { Err(WalletError::RecoveryRunning) }
     }
 
     fn with_live<R>(&self, read: impl FnOnce(&Live) -> R) -> Option<R> {

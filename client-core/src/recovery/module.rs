@@ -21,6 +21,9 @@ pub enum ModuleError {
     /// A stored state is of a newer version or damaged: it is dropped, and history rebuilds it.
     #[error("stored state can't be read: {0}")]
     Undecodable(#[from] DecodeError),
+    /// It took longer over a portion of history than the others can wait for.
+    #[error("it takes too long")]
+    Slow,
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -68,22 +71,6 @@ pub trait RecoveryFromHistory {
 
     /// What was found so far, for progress.
     fn findings(&self) -> Findings;
-
-    /// Begins from the snapshot in the store, if there is one.
-    ///
-    /// # Errors
-    /// As for [`RecoveryFromHistory::new`], and [`ModuleError::Store`].
-    async fn load(
-        kind: &'static str,
-        context: Rc<WalletContext>,
-        store: &dyn Store,
-    ) -> Result<Option<Self>, ModuleError>
-    where
-        Self: Sized,
-    {
-        let snapshot = store.get(running_key(kind).as_bytes()).await?;
-        snapshot.map(|snapshot| Self::new(context, Some(&snapshot))).transpose()
-    }
 
     /// Adds the snapshot to a batch.
     fn store(&self, batch: &mut Batch) {
@@ -169,23 +156,10 @@ pub trait RecoveryFromHistory {
     }
 }
 
-/// Loads a module's live state, or begins with nothing.
-///
-/// # Errors
-/// [`ModuleError`].
-pub async fn load_live<M: RecoveryFromHistory>(
-    kind: &'static str,
-    context: Rc<WalletContext>,
-    store: &dyn Store,
-) -> Result<M, ModuleError> {
-    let snapshot = store.get(live_key(kind).as_bytes()).await?;
-    M::new(context, snapshot.as_deref())
-}
-
 /// Everything about a running recovery lies under this prefix.
 pub const RUNNING_PREFIX: &str = "recovery/running/";
 
-fn running_key(kind: &str) -> String {
+pub(super) fn running_key(kind: &str) -> String {
     format!("{RUNNING_PREFIX}{kind}")
 }
 
@@ -193,6 +167,6 @@ fn finalized_key(kind: &str) -> String {
     format!("recovery/finalized/{kind}")
 }
 
-fn live_key(kind: &str) -> String {
+pub(super) fn live_key(kind: &str) -> String {
     format!("module/{kind}")
 }

@@ -7,15 +7,15 @@ use super::Findings;
 pub enum RecoveryState {
     /// Sessions are being read.
     Running,
-    /// No guardian can serve the next sessions just now; tried again by itself.
+    /// No guardian can serve the next sessions just now, or the mint was set aside; tried again by itself.
     Waiting,
     /// Paused by its owner.
     Paused,
     /// All sessions are read; notes are being completed.
     Finalizing,
-    /// Stopped by an error.
+    /// Given up by its owner.
     Failed,
-    /// The wallet is whole.
+    /// The wallet is whole, but for the modules that are failing.
     Done,
 }
 
@@ -28,6 +28,17 @@ pub struct RecoveryFault {
     pub message: String,
     /// Whether trying again can help.
     pub retryable: bool,
+}
+
+/// A module that was set aside and recovers by itself, while the rest of the wallet goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailingModule {
+    /// Its name.
+    pub module: String,
+    /// What stopped it last, for people.
+    pub message: String,
+    /// When it is tried again, milliseconds since 1970; in the past while it is being tried.
+    pub next_attempt: u64,
 }
 
 /// A recovery's progress.
@@ -59,6 +70,8 @@ pub struct RecoveryProgress {
     pub verifications: u64,
     /// Why stored progress was dropped, if it was.
     pub dropped: Option<String>,
+    /// The modules that were set aside.
+    pub failing: Vec<FailingModule>,
 }
 
 /// Milliseconds over which the moving average of the speed forgets.

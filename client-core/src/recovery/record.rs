@@ -12,15 +12,25 @@ pub enum Phase {
     Running,
     /// All sessions are read and the modules are live; notes' signatures are being fetched.
     Finalizing,
-    /// The wallet is whole.
+    /// The wallet is whole, but for modules that were set aside.
     Done,
-    /// A module stopped at an error.
-    Failed {
-        /// The module's name.
-        module: String,
-        /// What stopped it, for people.
-        reason: String,
-    },
+    /// Its owner gave it up.
+    Cancelled,
+}
+
+/// A module that was set aside, because it failed or kept the others waiting. It recovers by itself.
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+pub struct Aside {
+    /// The module's name.
+    pub module: String,
+    /// The position of its own snapshot.
+    pub position: ChainPosition,
+    /// What stopped it last, for people.
+    pub reason: String,
+    /// How often it has failed since it last came further.
+    pub failures: u32,
+    /// Not tried again before this time, milliseconds since 1970.
+    pub next_attempt: u64,
 }
 
 /// What is stored with every snapshot.
@@ -30,6 +40,8 @@ pub struct RecoveryRecord {
     pub federation: FederationId,
     /// How far it is.
     pub phase: Phase,
+    /// Whether the wallet was whole before, so that it still is when this recovery is given up.
+    pub was_whole: bool,
     /// Whether its owner paused it.
     pub paused: bool,
     /// The last position that a signature vouched for: that of the modules' snapshots.
@@ -44,9 +56,16 @@ pub struct RecoveryRecord {
     pub verifications: u64,
     /// Why stored progress was dropped, if it was.
     pub dropped: Option<String>,
+    /// The modules that recover by themselves.
+    pub aside: Vec<Aside>,
 }
 
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
+
+/// How long a module rests after its first failure, in milliseconds; each further one takes twice as long.
+const FIRST_REST_MS: u64 = 1_000;
+/// A module fails for reasons that lie in the program, rarely in the weather: an update may help, an hour later.
+const LONGEST_REST_MS: u64 = 3_600_000;
 
 impl RecoveryRecord {
     /// A recovery that begins.
@@ -54,6 +73,7 @@ impl RecoveryRecord {
         Self {
             federation,
             phase: Phase::Running,
+            was_whole: false,
             paused: false,
             position: ChainPosition::GENESIS,
             bytes: 0,
@@ -61,12 +81,18 @@ impl RecoveryRecord {
             snapshots: 0,
             verifications: 0,
             dropped: None,
+            aside: Vec::new(),
         }
     }
 
     /// A recovery that begins again because its stored progress was of no use.
     pub fn from_scratch(federation: FederationId, reason: String) -> Self {
         Self { dropped: Some(reason), ..Self::new(federation) }
+    }
+
+    /// The record of a wallet that has always been whole.
+    pub fn whole(federation: FederationId) -> Self {
+        Self { phase: Phase::Done, ..Self::new(federation) }
     }
 
     /// Its encoding.
@@ -85,9 +111,29 @@ impl RecoveryRecord {
         }
     }
 
-    /// Whether there is nothing left to do.
+    /// Whether there is nothing left to do, but for modules that were set aside.
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Done
+    }
+
+    /// Whether the modules are live, but for those that were set aside.
+    pub fn is_live(&self) -> bool {
+        matches!(self.phase, Phase::Finalizing | Phase::Done)
+    }
+
+    /// The entry of a module that was set aside.
+    pub fn aside(&self, module: &str) -> Option<&Aside> {
+        self.aside.iter().find(|aside| aside.module == module)
+    }
+
+    /// Sets a module aside, for the first time or again: it rests for ever longer, until it comes further.
+    pub fn set_aside(&mut self, module: &str, position: ChainPosition, reason: String, now: u64) {
+        let known = self.aside(module).filter(|known| known.position == position);
+        let failures = known.map_or(0, |known| known.failures);
+        let next_attempt = now.saturating_add((FIRST_REST_MS << failures.min(31)).min(LONGEST_REST_MS));
+        let failures = failures.saturating_add(1);
+        self.aside.retain(|known| known.module != module);
+        self.aside.push(Aside { module: module.into(), position, reason, failures, next_attempt });
     }
 }
 
@@ -105,14 +151,30 @@ mod tests {
         newer[0] += 1;
         let elsewhere = RecoveryRecord::new(FederationId([2; 32])).write();
         for (bytes, why) in [
-            (newer, "version 3"),
+            (newer, "version 4"),
             (vec![], "nothing"),
-            (vec![2, 2, 3], ""),
+            (vec![VERSION, 2, 3], ""),
             (elsewhere, "another federation"),
         ] {
             let read = RecoveryRecord::read(HERE, &bytes);
             assert!(read.dropped.as_ref().is_some_and(|reason| reason.contains(why)), "{read:?}");
             assert_eq!(RecoveryRecord { dropped: None, ..read }, RecoveryRecord::new(HERE));
         }
+    }
+
+    #[test]
+    fn a_module_waits_longer_each_time_until_it_comes_further() {
+        let mut record = RecoveryRecord::new(HERE);
+        let further = ChainPosition { next: 9, ..ChainPosition::GENESIS };
+        let mut pauses = Vec::new();
+        for position in [ChainPosition::GENESIS, ChainPosition::GENESIS, further, further] {
+            record.set_aside("mint", position, "why".into(), 7);
+            assert_eq!(record.aside.len(), 1);
+            pauses.push(record.aside("mint").unwrap().next_attempt - 7);
+        }
+        assert_eq!(pauses, [1_000, 2_000, 1_000, 2_000]);
+        (0..100).for_each(|_| record.set_aside("mint", further, String::new(), 0));
+        assert_eq!(record.aside("mint").unwrap().next_attempt, LONGEST_REST_MS);
+        assert_eq!(record.aside("deposit"), None);
     }
 }

@@ -8,13 +8,22 @@ use rekindle_protocol::{
     session::HashedSession,
 };
 
-use super::{Findings, IndexScan, ModuleError, RecoveryFromHistory, SessionView, TransactionView, load_live};
+use super::{
+    Findings, IndexScan, ModuleError, RecoveryFromHistory, SessionView, TransactionView,
+    module::{live_key, running_key},
+};
 use crate::{
     context::WalletContext,
     modules::{deposit::Deposits, mint::Mint, operations::Operations},
     platform::{Batch, Store},
     sorted::SortedSet,
 };
+
+/// How long a module may take over one portion while others wait, in milliseconds.
+const PATIENCE_MS: u64 = 5_000;
+
+/// The names of a wallet's modules.
+pub const KINDS: [&str; 3] = [Mint::KIND, Deposits::KIND, Operations::KIND];
 
 /// A wallet's modules, together.
 #[derive(Clone)]
@@ -27,7 +36,7 @@ pub struct Modules {
     pub operations: Operations,
 }
 
-/// A module that stopped at an error, while the others went on.
+/// A module that can't go on, while the others can.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModuleFailure {
     /// The module's name.
@@ -49,43 +58,74 @@ impl Modules {
         })
     }
 
-    /// The modules of a running recovery, if every one has a snapshot.
+    /// The modules of a running recovery, and those whose snapshot is of no use: they begin with nothing.
     ///
     /// # Errors
     /// [`ModuleError`].
     pub async fn load_running(
         context: &Rc<WalletContext>,
         store: &dyn Store,
-    ) -> Result<Option<Self>, ModuleError> {
-        let mint = Mint::load(Mint::KIND, context.clone(), store).await?;
-        let deposits = Deposits::load(Deposits::KIND, context.clone(), store).await?;
-        let operations = Operations::load(Operations::KIND, context.clone(), store).await?;
-        Ok(match (mint, deposits, operations) {
-            (Some(mint), Some(deposits), Some(operations)) => Some(Self { mint, deposits, operations }),
-            _ => None,
-        })
+    ) -> Result<(Self, Vec<ModuleFailure>), ModuleError> {
+        Self::load(context, store, true).await
     }
 
-    /// The live modules.
+    /// The live modules, and those whose state is of no use: they begin with nothing.
     ///
     /// # Errors
     /// [`ModuleError`].
-    pub async fn load_live(context: &Rc<WalletContext>, store: &dyn Store) -> Result<Self, ModuleError> {
-        Ok(Self {
-            mint: load_live(Mint::KIND, context.clone(), store).await?,
-            deposits: load_live(Deposits::KIND, context.clone(), store).await?,
-            operations: load_live(Operations::KIND, context.clone(), store).await?,
-        })
+    pub async fn load_live(
+        context: &Rc<WalletContext>,
+        store: &dyn Store,
+    ) -> Result<(Self, Vec<ModuleFailure>), ModuleError> {
+        Self::load(context, store, false).await
+    }
+
+    async fn load(
+        context: &Rc<WalletContext>,
+        store: &dyn Store,
+        running: bool,
+    ) -> Result<(Self, Vec<ModuleFailure>), ModuleError> {
+        let (mut modules, mut failures) = (Self::new(context)?, Vec::new());
+        for kind in KINDS {
+            let key = if running { running_key(kind) } else { live_key(kind) };
+            let state = match store.get(key.as_bytes()).await? {
+                // A wallet to which nothing has happened yet has no state; a recovery has snapshots of all.
+                None if !running => continue,
+                state => state.unwrap_or_default(),
+            };
+            if let Err(error) = modules.read(context, kind, &state) {
+                failures.push(ModuleFailure { kind, error });
+            }
+        }
+        Ok((modules, failures))
+    }
+
+    fn read(
+        &mut self,
+        context: &Rc<WalletContext>,
+        kind: &'static str,
+        state: &[u8],
+    ) -> Result<(), ModuleError> {
+        match kind {
+            Mint::KIND => self.mint = Mint::new(context.clone(), Some(state))?,
+            Deposits::KIND => self.deposits = Deposits::new(context.clone(), Some(state))?,
+            _ => self.operations = Operations::new(context.clone(), Some(state))?,
+        }
+        Ok(())
+    }
+
+    /// Takes over the module of this kind from `other`.
+    pub fn replace(&mut self, kind: &str, other: Self) {
+        match kind {
+            Mint::KIND => self.mint = other.mint,
+            Deposits::KIND => self.deposits = other.deposits,
+            _ => self.operations = other.operations,
+        }
     }
 
     /// All of them, for what every module does alike.
     pub fn each(&self) -> [&dyn RecoveryFromHistory; 3] {
         [&self.mint, &self.deposits, &self.operations]
-    }
-
-    /// Whether one of them must see every session.
-    pub fn need_every_session(&self) -> bool {
-        self.each().into_iter().any(|module| module.needs_every_session())
     }
 
     fn each_mut(&mut self) -> [&mut dyn RecoveryFromHistory; 3] {
@@ -101,14 +141,6 @@ impl Modules {
                 operations: sum.operations + found.operations,
             }
         })
-    }
-
-    /// Applies a transaction that f+1 guardians said is accepted, before its session is signed.
-    ///
-    /// # Errors
-    /// [`ModuleError`]; the modules must not be kept then.
-    pub fn apply(&mut self, transaction: &TransactionView<'_>) -> Result<(), ModuleError> {
-        self.each_mut().into_iter().try_for_each(|module| module.handle_transaction(transaction))
     }
 
     /// Adds the state of all to a batch, as the live one.
@@ -129,8 +161,8 @@ pub struct Scanner {
     pub modules: Modules,
     /// Transactions of the wallet that were applied before their session came: skipped when it does.
     pub ahead: SortedSet<TxId>,
-    /// Modules that stopped.
-    pub failures: Vec<ModuleFailure>,
+    /// Modules that see nothing of it, because they recover by themselves.
+    pub aside: SortedSet<&'static str>,
 }
 
 impl Scanner {
@@ -141,7 +173,12 @@ impl Scanner {
         modules: Modules,
         ahead: SortedSet<TxId>,
     ) -> Self {
-        Self { context, position, modules, ahead, failures: Vec::new() }
+        Self { context, position, modules, ahead, aside: SortedSet::new() }
+    }
+
+    /// The wallet it scans for.
+    pub fn context(&self) -> &WalletContext {
+        &self.context
     }
 
     /// A scan of the recovery index that watches for the spends of the wallet's notes.
@@ -153,30 +190,63 @@ impl Scanner {
         scan
     }
 
-    /// Feeds a session to every module that has not stopped. Sessions come in order; those that can't matter to the
-    /// wallet may be left out.
+    /// Whether a module that is fed must see every session.
+    pub fn needs_every_session(&self) -> bool {
+        self.fed().any(|module| module.needs_every_session())
+    }
+
+    /// The modules that are fed.
+    pub fn fed(&self) -> impl Iterator<Item = &dyn RecoveryFromHistory> {
+        self.modules.each().into_iter().filter(|module| !self.aside.contains(&module.kind()))
+    }
+
+    /// Feeds the sessions of a portion to the modules, each by itself. Sessions come in order; those that can't matter
+    /// to the wallet may be left out. `clock` tells milliseconds.
+    ///
+    /// Modules that fail, or keep the others waiting, are set aside and given: their state is of no use any more.
     ///
     /// Only what a signature vouches for may be taken: see [`super::RelevantHistory`].
-    pub fn take(&mut self, session: &HashedSession) {
-        let mut view = SessionView::new(&self.context, session);
-        if !self.ahead.is_empty() {
-            view.transactions.retain(|transaction| {
-                let applied = self.ahead.remove(&transaction.txid);
-                if applied {
-                    // Its time was a guess until now.
-                    self.modules.operations.set_time(&transaction.txid, transaction.time);
+    pub fn take(&mut self, sessions: &[HashedSession], clock: &dyn Fn() -> u64) -> Vec<ModuleFailure> {
+        let mut failures = Vec::new();
+        let mut spent = [0; KINDS.len()];
+        for session in sessions {
+            let mut view = SessionView::new(&self.context, session);
+            if !self.ahead.is_empty() {
+                view.transactions.retain(|transaction| {
+                    let applied = self.ahead.remove(&transaction.txid);
+                    if applied {
+                        // Its time was a guess until now.
+                        self.modules.operations.set_time(&transaction.txid, transaction.time);
+                    }
+                    !applied
+                });
+            }
+            for (module, spent) in self.modules.each_mut().into_iter().zip(&mut spent) {
+                let kind = module.kind();
+                if self.aside.contains(&kind) {
+                    continue;
                 }
-                !applied
-            });
-        }
-        for module in self.modules.each_mut() {
-            let kind = module.kind();
-            if self.failures.iter().any(|failure| failure.kind == kind) {
-                continue;
+                let began = clock();
+                let outcome = module.handle_session(&view);
+                *spent += clock().saturating_sub(began);
+                // The last one keeps nobody waiting.
+                let is_slow = *spent > PATIENCE_MS && self.aside.len() + 1 < KINDS.len();
+                let failed = outcome.err().or(is_slow.then_some(ModuleError::Slow));
+                if let Some(error) = failed {
+                    self.aside.insert(kind);
+                    failures.push(ModuleFailure { kind, error });
+                }
             }
-            if let Err(error) = module.handle_session(&view) {
-                self.failures.push(ModuleFailure { kind, error });
-            }
         }
+        failures
+    }
+
+    /// Applies a transaction that f+1 guardians say is accepted, before its session is signed.
+    ///
+    /// # Errors
+    /// [`ModuleError`]; the scanner must not be kept then.
+    pub fn apply(&mut self, transaction: &TransactionView<'_>) -> Result<(), ModuleError> {
+        let fed = self.modules.each_mut().into_iter().filter(|module| !self.aside.contains(&module.kind()));
+        fed.into_iter().try_for_each(|module| module.handle_transaction(transaction))
     }
 }

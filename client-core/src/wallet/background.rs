@@ -1,10 +1,12 @@
 //! The wallet's background: recover, resume what was interrupted, follow history, claim deposits.
 
+use std::task::Poll;
+
 use futures::{
     StreamExt,
     channel::mpsc,
-    future::{Either, select},
-    lock::Mutex,
+    future::{Either, LocalBoxFuture, poll_fn, select},
+    lock::{Mutex, MutexGuard},
     pin_mut,
 };
 
@@ -14,6 +16,7 @@ use super::{Wallet, WalletError, keys};
 use crate::{
     backoff::{Backoff, MAX_DELAY_MS},
     platform::Batch,
+    recovery::KINDS,
 };
 
 /// How often guardians are asked where they are reached, in milliseconds.
@@ -32,6 +35,11 @@ impl Waker {
         Self { sender, receiver: Mutex::new(receiver) }
     }
 
+    /// The wakes, for one at a time.
+    pub(super) async fn wakes(&self) -> MutexGuard<'_, mpsc::Receiver<()>> {
+        self.receiver.lock().await
+    }
+
     fn wake(&self) {
         // A full channel has a wake waiting already.
         let _ = self.sender.clone().try_send(());
@@ -42,7 +50,26 @@ impl Wallet {
     /// The wallet's background. Never returns by itself: the platform polls it for as long as the wallet is open and
     /// drops it to close. Only one runs at a time; a second call waits until the first is dropped.
     pub async fn run(&self) {
-        let mut wakes = self.0.waker.receiver.lock().await;
+        let mut parts: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
+        for (lane, waker) in self.0.wakers.iter().enumerate() {
+            parts.push(match lane.checked_sub(1) {
+                None => Box::pin(self.work(waker)),
+                Some(module) => Box::pin(self.tend_aside(KINDS[module], waker)),
+            });
+        }
+        // None of them ends.
+        poll_fn(|context| {
+            for part in &mut parts {
+                let _ = part.as_mut().poll(context);
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Does what there is to do, for ever.
+    async fn work(&self, waker: &Waker) {
+        let mut wakes = waker.wakes().await;
         let runtime = self.platform().runtime.clone();
         let mut backoff = Backoff::default();
         loop {
@@ -88,22 +115,28 @@ impl Wallet {
         if self.context().is_none() {
             return Ok(Next::WaitForWake);
         }
-        if self.is_recovering() {
+        if self.record().is_some_and(|record| !record.is_live() || record.paused && !record.is_done()) {
             return self.recover_on().await;
         }
-        self.resume().await?;
+        let resumed = self.resume().await;
+        if let Err(error @ WalletError::Federation(_)) = resumed {
+            return Err(error);
+        }
+        // One payment that can't be settled keeps nothing else waiting.
         self.catch_up().await?;
-        {
+        if self.ready().is_ok() {
             let _working = self.working().await;
             self.claim_known().await?;
         }
+        resumed?;
+        self.finish_recovery().await?;
         let next = self.with_live(|live| live.scanner.position.next).ok_or(WalletError::NotJoined)?;
         Ok(Next::WaitForSession(next))
     }
 
     /// Goes on with whatever a crash, an abort or a dead federation interrupted.
     pub(super) async fn resume(&self) -> Result<(), WalletError> {
-        let _working = self.working().await;
+        let working = self.working().await;
         let stored: Vec<_> =
             self.with_live(|live| live.pending.keys().copied().collect()).unwrap_or_default();
         let mut first_error = None;
@@ -116,13 +149,15 @@ impl Wallet {
         }
         let received: Vec<_> =
             self.with_live(|live| live.received.keys().copied().collect()).unwrap_or_default();
-        for id in received {
+        for id in received.into_iter().filter(|_| self.ready().is_ok()) {
             match self.redeem_received(id).await {
                 Ok(_) | Err(WalletError::TokenSpent) => {}
                 Err(error @ WalletError::Federation(_)) => return Err(error),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
+        // Whoever moves money meanwhile does so with notes that are complete.
+        drop(working);
         self.complete_notes(None).await?;
         first_error.map_or(Ok(()), Err)
     }
@@ -146,7 +181,7 @@ impl Wallet {
 
     /// Interrupts the background's wait.
     pub(super) fn wake(&self) {
-        self.0.waker.wake();
+        self.0.wakers.iter().for_each(Waker::wake);
     }
 }
 

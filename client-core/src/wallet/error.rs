@@ -66,8 +66,8 @@ pub enum WalletError {
     /// Not before recovery is done.
     #[error("this has to wait until recovery is done")]
     RecoveryRunning,
-    /// There is no recovery to pause or resume.
-    #[error("there is no recovery to pause or resume")]
+    /// There is no recovery to pause, resume or give up.
+    #[error("there is no recovery to pause, resume or give up")]
     RecoveryNotRunning,
     /// No operation has this id.
     #[error("no operation has this id")]
@@ -165,6 +165,7 @@ impl From<ModuleError> for WalletError {
     fn from(error: ModuleError) -> Self {
         match error {
             ModuleError::Undecodable(error) => Self::Corrupt(error.to_string()),
+            ModuleError::Slow => Self::Internal("a module takes too long"),
             ModuleError::Store(error) => Self::Store(error),
         }
     }

@@ -1,7 +1,10 @@
 //! Following history: deposits arrive, tokens get redeemed, another device on the same seed acts.
 
-use super::{Wallet, WalletError, live::Live, pending::decide_all};
-use crate::recovery::{Portion, RelevantHistory};
+use super::{Wallet, WalletError, keys, live::Live, pending::decide_all};
+use crate::{
+    platform::Batch,
+    recovery::{ModuleFailure, Portion, RecoveryRecord, RelevantHistory},
+};
 
 /// Sessions are applied in portions of about this many bytes of history.
 const PORTION_BYTES: u64 = 4 << 20;
@@ -14,13 +17,15 @@ impl Wallet {
     /// Reads history up to the present and applies it.
     pub(super) async fn catch_up(&self) -> Result<(), WalletError> {
         let _following = self.0.following.lock().await;
-        self.ready()?;
+        if self.record().is_some_and(|record| !record.is_live()) {
+            return Err(WalletError::RecoveryRunning);
+        }
         let api = self.api()?;
         let end = api.session_count().await?;
         let begin = |live: &Live| {
             let mut scan = live.scanner.index_scan();
             live.watch_pending(&mut scan);
-            (live.scanner.position, scan, self.form(&live.scanner.modules))
+            (live.scanner.position, scan, self.form(&live.scanner))
         };
         let (position, scan, form) = self.with_live(begin).ok_or(WalletError::NotJoined)?;
         if position.next >= end {
@@ -43,19 +48,53 @@ impl Wallet {
         }
     }
 
-    /// Applies what a signature vouches for: all of it, or nothing.
+    /// Applies what a signature vouches for: all of it, or nothing. Modules that can't go on are set aside first, as they
+    /// are.
     async fn apply(&self, portion: &Portion) -> Result<(), WalletError> {
-        self.update(|live, batch| {
-            for session in &portion.sessions {
-                live.scanner.take(session);
-                for (txid, decision) in decide_all(&live.pending, &session.content) {
-                    live.settle(&txid, decision, batch);
-                }
-            }
-            live.scanner.position = portion.position;
-            live.store_scanner(batch);
-            Ok(())
-        })
-        .await
+        let now = self.platform().runtime.now();
+        loop {
+            let aside = self
+                .update(|live, batch| {
+                    let failures = live.scanner.take(&portion.sessions, &|| 0);
+                    if !failures.is_empty() {
+                        live.scanner =
+                            self.with_live(|live| live.scanner.clone()).unwrap_or(live.scanner.clone());
+                        return Ok(Some(self.set_aside(live, &failures, now, batch)));
+                    }
+                    for session in &portion.sessions {
+                        for (txid, decision) in decide_all(&live.pending, &session.content) {
+                            live.settle(&txid, decision, batch);
+                        }
+                    }
+                    live.scanner.position = portion.position;
+                    live.store_scanner(batch);
+                    Ok(None)
+                })
+                .await?;
+            let Some(record) = aside else { return Ok(()) };
+            self.set_record(record);
+            self.wake();
+            self.tell_progress();
+        }
+    }
+
+    /// Sets live modules aside: each goes on by itself from the state that it has now.
+    fn set_aside(
+        &self,
+        live: &mut Live,
+        failures: &[ModuleFailure],
+        now: u64,
+        batch: &mut Batch,
+    ) -> RecoveryRecord {
+        let federation = live.scanner.context().federation;
+        let mut record = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation));
+        for ModuleFailure { kind, error } in failures {
+            let fed = live.scanner.fed().filter(|module| module.kind() == *kind);
+            fed.for_each(|module| module.store(batch));
+            record.set_aside(kind, live.scanner.position, error.to_string(), now);
+            live.scanner.aside.insert(kind);
+        }
+        batch.put(keys::RECOVERY, record.write());
+        record
     }
 }

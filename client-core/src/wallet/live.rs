@@ -17,7 +17,7 @@ use crate::{
     context::WalletContext,
     modules::mint::{Note, Token},
     platform::{Batch, Scan, Store},
-    recovery::{IndexScan, Modules, Scanner, TransactionView},
+    recovery::{IndexScan, ModuleFailure, Modules, Scanner, TransactionView},
     sorted::{SortedMap, SortedSet},
 };
 
@@ -36,12 +36,15 @@ pub struct Live {
 }
 
 impl Live {
-    /// Loads the state.
+    /// Loads the state, and says which modules' states are of no use.
     ///
     /// # Errors
-    /// [`WalletError::Store`]; [`WalletError::Corrupt`] for records that do not decode.
-    pub async fn load(context: Rc<WalletContext>, store: &dyn Store) -> Result<Self, WalletError> {
-        let modules = Modules::load_live(&context, store).await?;
+    /// [`WalletError::Store`]; [`WalletError::Corrupt`] for records that do not decode and that history can't rebuild.
+    pub async fn load(
+        context: Rc<WalletContext>,
+        store: &dyn Store,
+    ) -> Result<(Self, Vec<ModuleFailure>), WalletError> {
+        let (modules, unreadable) = Modules::load_live(&context, store).await?;
         let (position, ahead) = match store.get(keys::POSITION.as_bytes()).await? {
             Some(bytes) => decode::<(ChainPosition, SortedSet<TxId>)>(&bytes)?,
             None => (ChainPosition::GENESIS, SortedSet::new()),
@@ -59,7 +62,8 @@ impl Live {
             received.insert(id, decode(&value)?);
         }
         let scanner = Scanner::new(context.clone(), position, modules, ahead);
-        Ok(Self { context, scanner, pending, received, impossible: SortedSet::new() })
+        let impossible = SortedSet::new();
+        Ok((Self { context, scanner, pending, received, impossible }, unreadable))
     }
 
     /// Adds position and modules to a batch.
@@ -97,7 +101,7 @@ impl Live {
         let Some(pending) = self.remove_pending(txid, batch) else { return Ok(()) };
         if session >= self.scanner.position.next && self.scanner.ahead.insert(*txid) {
             let view = TransactionView::new(&self.context, session, now, *txid, &pending.transaction);
-            self.scanner.modules.apply(&view)?;
+            self.scanner.apply(&view)?;
         }
         self.store_scanner(batch);
         Ok(())

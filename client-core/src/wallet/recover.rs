@@ -1,169 +1,45 @@
-//! Driving a recovery: snapshots, finalization, pause and resume, progress.
-
-use std::rc::Rc;
+//! Driving a recovery, and the record of it.
 
 use futures::{
+    StreamExt,
     future::{Either, select},
     pin_mut,
 };
 
-use super::{Wallet, WalletError, background::Next, keys};
+use super::{
+    Wallet, WalletError,
+    background::{Next, Waker},
+    keys,
+    lane::PROGRESS_MS,
+};
 use crate::{
-    context::WalletContext,
     platform::Batch,
-    recovery::{
-        Findings, ModuleError, Modules, Phase, RUNNING_PREFIX, ReadAhead, RecoveryFault, RecoveryProgress,
-        RecoveryRecord, RecoveryState, RelevantHistory, Scanner, Speed,
-    },
+    recovery::{Phase, ReadAhead, RecoveryRecord},
 };
 
-/// A portion of history ends after this many bytes, so that memory stays flat.
-const PORTION_BYTES: u64 = 16 << 20;
-/// How often progress is told, in milliseconds.
-const PROGRESS_MS: u64 = 200;
-
-/// A running recovery in memory, beside its stored record.
-#[derive(Clone, Default)]
-pub(super) struct Running {
-    speed: Option<Speed>,
-    read_ahead: ReadAhead,
-    found: Findings,
-    fault: Option<(RecoveryFault, u64)>,
-}
-
 impl Wallet {
-    /// Whether a recovery has not come to its end.
+    /// Whether a recovery has not come to its end. Modules that were set aside may still be on their way after that.
     pub fn is_recovering(&self) -> bool {
         self.record().is_some_and(|record| !record.is_done())
     }
 
-    /// The recovery's progress; `None` for a wallet that was created.
-    pub fn recovery(&self) -> Option<RecoveryProgress> {
-        let record = self.record()?;
-        let running = self.0.running.borrow().clone();
-        let waiting = running.fault.clone();
-        let (state, fault) = match (&record.phase, waiting) {
-            (Phase::Done, _) => (RecoveryState::Done, None),
-            (Phase::Failed { module, reason }, _) => {
-                let message = format!("the {module} module stopped: {reason}");
-                (RecoveryState::Failed, Some(RecoveryFault { code: "internal", message, retryable: true }))
-            }
-            _ if record.paused => (RecoveryState::Paused, None),
-            (_, Some((fault, _))) => (RecoveryState::Waiting, Some(fault)),
-            (Phase::Running, None) if running.read_ahead.next_attempt.is_some() => {
-                let message = "no guardian serves the next sessions just now".to_owned();
-                let fault = RecoveryFault { code: "federation_unreachable", message, retryable: true };
-                (RecoveryState::Waiting, Some(fault))
-            }
-            (Phase::Running, None) => (RecoveryState::Running, None),
-            (Phase::Finalizing, None) => (RecoveryState::Finalizing, None),
-        };
-        let done = record.position.next + running.read_ahead.sessions;
-        let now = self.platform().runtime.now();
-        let total = record.total.max(done);
-        let speed = running.speed.filter(|_| state == RecoveryState::Running);
-        Some(RecoveryProgress {
-            state,
-            sessions_done: done,
-            sessions_total: total,
-            bytes: record.bytes + running.read_ahead.bytes,
-            sessions_per_second: speed.as_ref().map_or(0.0, Speed::sessions_per_second),
-            time_left: speed.and_then(|speed| speed.time_left(now, total - done)),
-            guardians_in_use: running.read_ahead.guardians,
-            found: running.found,
-            next_attempt: match state {
-                RecoveryState::Waiting => running.fault.map(|(_, at)| at).or(running.read_ahead.next_attempt),
-                _ => None,
-            },
-            fault,
-            snapshots: record.snapshots,
-            verifications: record.verifications,
-            dropped: record.dropped,
-        })
-    }
-
-    /// Calls `listener` several times a second while a recovery runs, and when its state changes. There is one
-    /// listener; a new one replaces it.
-    pub fn on_recovery(&self, listener: Rc<dyn Fn(RecoveryProgress)>) {
-        *self.0.recovery_listener.borrow_mut() = Some(listener);
-    }
-
-    /// Stops a running recovery until [`Wallet::resume_recovery`]. What was read since the last snapshot is read again.
-    ///
-    /// # Errors
-    /// [`WalletError::RecoveryNotRunning`], [`WalletError::Store`].
-    pub async fn pause_recovery(&self) -> Result<(), WalletError> {
-        self.set_paused(true).await
-    }
-
-    /// Goes on with a paused recovery, or tries a failed one again from the beginning.
-    ///
-    /// # Errors
-    /// [`WalletError::RecoveryNotRunning`], [`WalletError::Store`].
-    pub async fn resume_recovery(&self) -> Result<(), WalletError> {
-        self.set_paused(false).await
-    }
-
-    /// Has a running recovery save what it has read as soon as a signature vouches for it, rather than within a second:
-    /// for a page that may be gone by then.
-    pub fn save_soon(&self) {
-        if let Some(context) = self.context() {
-            context.save_soon.set(true);
-        }
-    }
-
-    async fn set_paused(&self, paused: bool) -> Result<(), WalletError> {
-        let record =
-            self.record().filter(|record| !record.is_done()).ok_or(WalletError::RecoveryNotRunning)?;
-        // The flag stops the driver at once; the store learns of it when no snapshot is under way.
-        self.change_record(|record| record.paused = paused);
-        self.wake();
-        let _recovering = self.0.recovering.lock().await;
-        let mut batch = Batch::new();
-        if matches!(record.phase, Phase::Failed { .. }) && !paused {
-            let record = RecoveryRecord { total: record.total, ..RecoveryRecord::new(record.federation) };
-            batch.delete_prefix(RUNNING_PREFIX);
-            self.commit_record(record, batch).await?;
-        } else if let Some(record) = self.record() {
-            self.commit_record(record, batch).await?;
-        }
-        self.wake();
-        self.tell_progress();
-        Ok(())
-    }
-
-    /// Goes on with the recovery as far as it will go.
+    /// Goes on with reading as far as it will go.
     pub(super) async fn recover_on(&self) -> Result<Next, WalletError> {
         let _recovering = self.0.recovering.lock().await;
-        let context = self.joined()?;
         self.tell_progress();
-        let Some(record) = self.record().filter(|record| !record.paused) else {
+        if self.record().is_none_or(|record| record.phase != Phase::Running || record.paused) {
             return Ok(Next::WaitForWake);
-        };
-        match record.phase {
-            Phase::Done => Ok(Next::Continue),
-            Phase::Failed { .. } => Ok(Next::WaitForWake),
-            Phase::Running => {
-                let reading = self.read_history(&context, record);
-                let paused = self.until_paused();
-                pin_mut!(reading, paused);
-                let outcome = match select(reading, paused).await {
-                    Either::Left((result, _)) => result.map(|()| Next::Continue),
-                    Either::Right(_) => Ok(Next::Continue),
-                };
-                // What was read since the last snapshot is gone.
-                self.0.running.borrow_mut().read_ahead = ReadAhead::default();
-                outcome
-            }
-            Phase::Finalizing => {
-                self.complete_notes(None).await?;
-                let record = RecoveryRecord { phase: Phase::Done, ..record };
-                self.commit_record(record, Batch::new()).await?;
-                self.notify();
-                self.tell_progress();
-                Ok(Next::Continue)
-            }
         }
+        let reading = self.read_lane(None);
+        let paused = self.until_paused();
+        pin_mut!(reading, paused);
+        let outcome = match select(reading, paused).await {
+            Either::Left((result, _)) => result.map(|_| Next::Continue),
+            Either::Right(_) => Ok(Next::Continue),
+        };
+        // What was read since the last snapshot is gone.
+        self.0.running.borrow_mut().read_ahead = ReadAhead::default();
+        outcome
     }
 
     async fn until_paused(&self) {
@@ -172,136 +48,103 @@ impl Wallet {
         }
     }
 
-    /// Reads history from the last snapshot to the present, then makes what was found the wallet's state.
-    async fn read_history(
-        &self,
-        context: &Rc<WalletContext>,
-        mut record: RecoveryRecord,
-    ) -> Result<(), WalletError> {
-        let platform = self.platform().clone();
-        let modules = match Modules::load_running(context, &*platform.store).await {
-            // Whatever lies there at the beginning is left over from progress that was dropped.
-            _ if record.position.next == 0 => Modules::new(context)?,
-            Ok(Some(modules)) => modules,
-            Ok(None) => return self.start_over("the modules' snapshots are missing".into()).await,
-            Err(ModuleError::Undecodable(error)) => return self.start_over(error.to_string()).await,
-            Err(error) => return Err(error.into()),
-        };
-        let mut scanner = Scanner::new(context.clone(), record.position, modules, Default::default());
-        self.0.running.borrow_mut().found = scanner.modules.findings();
+    /// Recovers a module whenever it is set aside. Never returns.
+    pub(super) async fn tend_aside(&self, kind: &'static str, waker: &Waker) {
+        let runtime = self.platform().runtime.clone();
+        let mut wakes = waker.wakes().await;
         loop {
-            record.total = self.api()?.session_count().await?.max(record.total);
-            self.change_record(|current| current.total = record.total);
-            if record.position.next >= record.total {
-                return self.finalize(scanner, record).await;
-            }
-            let (api, runtime) = (self.api()?, platform.runtime.clone());
-            let (from, end) = (record.position, record.total);
-            let (scan, form) = (scanner.index_scan(), self.form(&scanner.modules));
-            let mut history = RelevantHistory::new(api, runtime, scan, form, from, end, PORTION_BYTES);
-            while let Some(portion) = history.next_portion(&mut |ahead| self.observe(ahead)).await? {
-                portion.sessions.iter().for_each(|session| scanner.take(session));
-                scanner.position = portion.position;
-                record.bytes += portion.bytes;
-                record.verifications += portion.verifications;
-                self.0.running.borrow_mut().found = scanner.modules.findings();
-                self.snapshot(&scanner, &mut record).await?;
-            }
+            let attempt_at = self.attempt_at(kind);
+            let attempt = async {
+                let Some(attempt_at) = attempt_at else { return std::future::pending().await };
+                runtime.sleep(attempt_at.saturating_sub(runtime.now())).await;
+                let failure = match self.read_lane(Some(kind)).await {
+                    Ok(None) => return,
+                    Ok(Some(failure)) => failure.error.to_string(),
+                    Err(error) => error.to_string(),
+                };
+                let now = runtime.now();
+                let rest = |record: &mut RecoveryRecord| {
+                    if let Some(position) = record.aside(kind).map(|aside| aside.position) {
+                        record.set_aside(kind, position, failure.clone(), now);
+                    }
+                };
+                if self.commit_record(Batch::new(), &rest).await.is_err() {
+                    runtime.sleep(PROGRESS_MS).await;
+                }
+                self.tell_progress();
+            };
+            let changed = async {
+                loop {
+                    wakes.next().await;
+                    if self.attempt_at(kind) != attempt_at {
+                        break;
+                    }
+                }
+            };
+            pin_mut!(attempt, changed);
+            select(attempt, changed).await;
         }
     }
 
-    /// Takes in how far reading is, and tells it.
-    fn observe(&self, read_ahead: ReadAhead) {
-        let now = self.platform().runtime.now();
-        let done = self.record().map_or(0, |record| record.position.next) + read_ahead.sessions;
-        {
-            let mut running = self.0.running.borrow_mut();
-            running.speed.get_or_insert_with(|| Speed::new(now, done)).measure(now, done);
-            running.read_ahead = read_ahead;
-        }
-        self.tell_progress();
+    /// When a module that was set aside is to be tried, milliseconds since 1970; `None` while it is not.
+    fn attempt_at(&self, kind: &str) -> Option<u64> {
+        let record = self.record().filter(|record| !record.paused)?;
+        record.aside(kind).map(|aside| aside.next_attempt)
     }
 
-    /// Commits modules, position and progress together.
-    async fn snapshot(&self, scanner: &Scanner, record: &mut RecoveryRecord) -> Result<(), WalletError> {
-        record.position = scanner.position;
-        record.snapshots += 1;
-        let mut batch = Batch::new();
-        for module in scanner.modules.each() {
-            module.store(&mut batch);
+    /// The recovery is done once all notes have their signatures.
+    pub(super) async fn finish_recovery(&self) -> Result<(), WalletError> {
+        let is_finalizing = self.record().is_some_and(|record| record.phase == Phase::Finalizing);
+        if is_finalizing && self.with_live(|live| live.unsigned().is_empty()) == Some(true) {
+            self.commit_record(Batch::new(), &|record| record.phase = Phase::Done).await?;
+            self.notify();
+            self.tell_progress();
         }
-        self.commit_record(record.clone(), batch).await?;
-        // What was read ahead is part of the record now.
-        let mut running = self.0.running.borrow_mut();
-        running.read_ahead = ReadAhead { sessions: 0, bytes: 0, ..std::mem::take(&mut running.read_ahead) };
         Ok(())
     }
 
-    /// Makes what was found the live state, and removes the recovery's snapshots: one batch.
-    async fn finalize(&self, scanner: Scanner, record: RecoveryRecord) -> Result<(), WalletError> {
-        if let Some(failure) = scanner.failures.first() {
-            let (module, reason) = (failure.kind.to_owned(), failure.error.to_string());
-            let record = RecoveryRecord { phase: Phase::Failed { module, reason }, ..record };
-            return self.commit_record(record, Batch::new()).await;
-        }
-        let record = RecoveryRecord { phase: Phase::Finalizing, ..record };
-        self.update(|live, batch| {
-            live.scanner = scanner;
-            live.store_scanner(batch);
-            for module in live.scanner.modules.each() {
-                module.finalize(batch);
-            }
-            batch.put(keys::RECOVERY, record.write());
-            Ok(())
-        })
-        .await?;
-        self.change_record(|current| *current = record);
-        self.tell_progress();
-        Ok(())
-    }
-
-    fn record(&self) -> Option<RecoveryRecord> {
+    pub(super) fn record(&self) -> Option<RecoveryRecord> {
         self.0.joined.borrow().as_ref().and_then(|joined| joined.recovery.clone())
     }
 
-    fn change_record(&self, change: impl FnOnce(&mut RecoveryRecord)) {
+    pub(super) fn change_record(&self, change: impl FnOnce(&mut RecoveryRecord)) {
         if let Some(record) = self.0.joined.borrow_mut().as_mut().and_then(|joined| joined.recovery.as_mut())
         {
             change(record);
         }
     }
 
-    /// Remembers what stands in the way and when the next attempt is made, or that nothing does.
-    pub(super) fn set_fault(&self, fault: Option<(WalletError, u64)>) {
-        if !self.is_recovering() {
-            return;
-        }
-        self.0.running.borrow_mut().fault = fault.map(|(error, next_attempt)| {
-            let (code, message, retryable) = (error.code(), error.to_string(), error.retryable());
-            (RecoveryFault { code, message, retryable }, next_attempt)
-        });
-        self.tell_progress();
-    }
-
-    fn tell_progress(&self) {
-        let listener = self.0.recovery_listener.borrow().clone();
-        if let (Some(listener), Some(progress)) = (listener, self.recovery()) {
-            listener(progress);
+    /// Takes in what was stored.
+    pub(super) fn set_record(&self, record: RecoveryRecord) {
+        if let Some(joined) = self.0.joined.borrow_mut().as_mut() {
+            // Pausing waits for nobody.
+            let paused = joined.recovery.as_ref().is_some_and(|current| current.paused);
+            joined.recovery = Some(RecoveryRecord { paused, ..record });
         }
     }
 
-    async fn start_over(&self, reason: String) -> Result<(), WalletError> {
-        let mut batch = Batch::new();
-        batch.delete_prefix(RUNNING_PREFIX);
+    /// Commits a change of the record together with a batch. A wallet that was created gets a record by it.
+    pub(super) async fn commit_record(
+        &self,
+        batch: Batch,
+        change: &dyn Fn(&mut RecoveryRecord),
+    ) -> Result<(), WalletError> {
         let federation = self.joined()?.federation;
-        self.commit_record(RecoveryRecord::from_scratch(federation, reason), batch).await
+        let _committing = self.0.committing.lock().await;
+        let mut record = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation));
+        change(&mut record);
+        self.store_record(record, batch).await
     }
 
-    async fn commit_record(&self, record: RecoveryRecord, mut batch: Batch) -> Result<(), WalletError> {
+    /// Commits a record together with a batch. For whoever holds the lock for it.
+    pub(super) async fn store_record(
+        &self,
+        record: RecoveryRecord,
+        mut batch: Batch,
+    ) -> Result<(), WalletError> {
         batch.put(keys::RECOVERY, record.write());
         self.platform().store.commit(batch).await?;
-        let paused = self.record().is_some_and(|current| current.paused);
-        self.change_record(|current| *current = RecoveryRecord { paused, ..record });
+        self.set_record(record);
         Ok(())
     }
 }

@@ -8,7 +8,11 @@ use rekindle_protocol::{
 };
 use zeroize::Zeroizing;
 
-use super::{Joined, Platform, Wallet, WalletError, keys, live::Live};
+use super::{
+    Joined, Platform, Wallet, WalletError, keys,
+    lane::{aside_kinds, drop_states},
+    live::Live,
+};
 use crate::{
     context::WalletContext,
     federation::{FederationApi, GuardianId, download_config},
@@ -183,9 +187,22 @@ async fn join(
         // What does not decode is learned again.
         api.know(Canonical::from_bytes(&urls).unwrap_or_default());
     }
-    let live = Live::load(context.clone(), &*platform.store).await?;
+    let (mut live, unreadable) = Live::load(context.clone(), &*platform.store).await?;
     let recovery = platform.store.get(keys::RECOVERY.as_bytes()).await?;
-    let recovery = recovery.map(|bytes| RecoveryRecord::read(context.federation, &bytes));
+    let mut recovery = recovery.map(|bytes| RecoveryRecord::read(context.federation, &bytes));
+    if !unreadable.is_empty() {
+        let record = recovery.get_or_insert_with(|| RecoveryRecord::whole(context.federation));
+        match record.is_live() {
+            true => drop_states(record, &unreadable, platform.runtime.now()),
+            // Giving the recovery up must not lead back to them.
+            false => record.was_whole = false,
+        }
+        // Before anything else is stored: the modules that begin with nothing must not be taken for whole.
+        let mut batch = Batch::new();
+        batch.put(keys::RECOVERY, record.write());
+        platform.store.commit(batch).await?;
+    }
+    live.scanner.aside = recovery.as_ref().map(aside_kinds).unwrap_or_default();
     Ok(Joined { context, api: Rc::new(api), live, recovery })
 }
 

@@ -142,6 +142,8 @@ impl Wallet {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
         self.update(|live, batch| {
+            // The mint may have been set aside meanwhile.
+            self.ready()?;
             let fees = context.mint.fees;
             let withdrawal_fee =
                 plan.withdrawal.as_ref().map_or(Amount::ZERO, |_| context.deposit.fees.output);
@@ -277,6 +279,7 @@ impl Wallet {
         let now = self.platform().runtime.now();
         let (txid, amount) = self
             .update(|live, batch| {
+                self.ready()?;
                 let modules = &live.scanner.modules;
                 let sent = modules.operations.get(send).ok_or(WalletError::OperationNotFound)?;
                 if sent.kind != OperationKind::Send {

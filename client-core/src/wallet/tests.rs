@@ -1,8 +1,11 @@
 //! A wallet against guardians in memory, on virtual time.
 
+mod aside;
+mod dying;
 mod forms;
 mod moving;
 mod outage;
+mod steering;
 
 use std::{future::Future, rc::Rc};
 
@@ -12,7 +15,6 @@ use futures::{
 };
 use rekindle_protocol::{
     amount::Amount,
-    chain::ChainPosition,
     invite::{InviteCode, InvitedGuardian},
     modules::deposit::DepositAddress,
     ownership::{MemoContent, OperationKind},
@@ -20,7 +22,6 @@ use rekindle_protocol::{
 
 use super::*;
 use crate::{
-    platform::{KeyValue, Scan, StoreError},
     recovery::{RecoveryFromHistory, RecoveryRecord, RecoveryState},
     store::MemoryStore,
     testing::{
@@ -76,7 +77,11 @@ impl World {
 
     /// Recovers from words in a fresh store and waits until it is done.
     async fn recover(&self, words: &str) -> Wallet {
-        let wallet = Wallet::recover(self.platform(), words, &self.invite).await.unwrap();
+        self.recover_on(self.platform(), words).await
+    }
+
+    async fn recover_on(&self, platform: Platform, words: &str) -> Wallet {
+        let wallet = Wallet::recover(platform, words, &self.invite).await.unwrap();
         finish(&wallet).await;
         wallet
     }
@@ -320,131 +325,31 @@ async fn recovery_waits_while_everything_is_down_and_goes_on_by_itself() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_wallet_in_recovery_moves_no_money_and_can_be_paused() {
+async fn money_moves_while_the_last_notes_are_being_completed() {
     let world = World::new();
     let alice = world.funded(1_000).await;
-    let restored = Wallet::recover(world.platform(), &alice.seed_words(), &world.invite).await.unwrap();
-    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
-    restored.pause_recovery().await.unwrap();
-    with_background(&restored, world.runtime.sleep(10_000)).await;
-    assert_eq!(restored.recovery().unwrap().state, RecoveryState::Paused);
-    restored.resume_recovery().await.unwrap();
-    finish(&restored).await;
-    alice.catch_up().await.unwrap();
-    assert_eq!(overview(&restored), overview(&alice));
-    assert_eq!(restored.pause_recovery().await.err(), Some(WalletError::RecoveryNotRunning));
-}
-
-/// A store that dies at a commit: before it is written, or after it is, but before anybody learns that.
-struct DyingStore {
-    store: Rc<MemoryStore>,
-    commits_left: std::cell::Cell<usize>,
-    dies_after_writing: bool,
-}
-
-#[async_trait::async_trait(?Send)]
-impl Store for DyingStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(key).await
+    for _ in 0..16 {
+        world.fund(&alice, 1_023).await;
     }
-
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
-        self.store.scan(scan).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let died = || StoreError::ConnectionLost("the process died".into());
-        match self.commits_left.get() {
-            0 => return Err(died()),
-            1 if !self.dies_after_writing => {
-                self.commits_left.set(0);
-                return Err(died());
-            }
-            left => self.commits_left.set(left - 1),
+    let newest = world.guardians.with(|federation| federation.sessions.len() - 1);
+    let shares = format!("/sessions/{newest}/signatures");
+    let held = crate::testing::meddler::Meddler::new(Rc::new(world.guardians.clone()), move |request| {
+        let body = Box::pin(futures::stream::pending());
+        let response =
+            || crate::platform::Response { body, ..crate::testing::meddler::binary(200, Vec::new()) };
+        request.url.contains(&shares).then(response)
+    });
+    let platform = Platform { transport: held, ..world.platform() };
+    let restored = Wallet::recover(platform, &alice.seed_words(), &world.invite).await.unwrap();
+    let sent = async {
+        while spendable(&restored) < 1_000 {
+            restored.breathe().await;
         }
-        self.store.commit(batch).await?;
-        if self.commits_left.get() == 0 { Err(died()) } else { Ok(()) }
-    }
-}
-
-/// Recovers on a store that dies at its `commit`-th commit, then again on what is left of it. `None` if it never died.
-async fn recover_over_a_death(
-    world: &World,
-    words: &str,
-    commit: usize,
-    dies_after_writing: bool,
-) -> Option<Wallet> {
-    let store = Rc::new(MemoryStore::new());
-    let dying = Rc::new(DyingStore { store: store.clone(), commits_left: commit.into(), dies_after_writing });
-    let platform = Platform { store: dying.clone(), ..world.platform() };
-    if let Ok(wallet) = Wallet::recover(platform, words, &world.invite).await {
-        let dead = async {
-            while dying.commits_left.get() > 0 && wallet.is_recovering() {
-                wallet.breathe().await;
-            }
-        };
-        with_background(&wallet, dead).await;
-    }
-    if dying.commits_left.get() > 0 {
-        return None;
-    }
-    let platform = Platform { store, ..world.platform() };
-    let wallet = match Wallet::open(platform.clone()).await {
-        Ok(wallet) => wallet,
-        // It died before there was a wallet.
-        Err(_) => Wallet::recover(platform, words, &world.invite).await.unwrap(),
+        restored.send(Amount(1_000)).await
     };
-    finish(&wallet).await;
-    Some(wallet)
-}
-
-#[tokio::test(start_paused = true)]
-async fn recovery_ends_the_same_wherever_it_dies() {
-    let world = World::new();
-    let alice = world.funded(1_000).await;
-    alice.send(Amount(123)).await.unwrap();
-    alice.catch_up().await.unwrap();
-    let expected = overview(&alice);
-    for dies_after_writing in [false, true] {
-        let mut commit = 1;
-        while let Some(wallet) =
-            recover_over_a_death(&world, &alice.seed_words(), commit, dies_after_writing).await
-        {
-            assert_eq!(overview(&wallet), expected, "commit {commit}, after writing: {dies_after_writing}");
-            commit += 1;
-        }
-        assert!(commit > 4, "a recovery has more commits than {commit}");
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_payment_is_made_once_wherever_it_dies() {
-    let world = World::new();
-    let alice = world.funded(1_000).await;
-    for dies_after_writing in [false, true] {
-        for commit in 1..12 {
-            let sent = alice.send(Amount(7)).await.unwrap();
-            let store = Rc::new(MemoryStore::new());
-            let bob = Wallet::create(Platform { store: store.clone(), ..world.platform() }).await.unwrap();
-            bob.join(&world.invite).await.unwrap();
-            let dying = DyingStore { store: store.clone(), commits_left: commit.into(), dies_after_writing };
-            let platform = Platform { store: Rc::new(dying), ..world.platform() };
-            let redeemed = Wallet::open(platform).await.unwrap().redeem(&sent.token).await;
-            let bob = Wallet::open(Platform { store, ..world.platform() }).await.unwrap();
-            if redeemed.is_err() && bob.balance() == Balance::default() {
-                // It died before the token was stored, and said so: its owner tries again.
-                bob.redeem(&sent.token).await.unwrap();
-            }
-            let settled = async {
-                while spendable(&bob) < 7 {
-                    bob.breathe().await;
-                }
-            };
-            with_background(&bob, settled).await;
-            assert_eq!(bob.balance(), Balance { spendable: 7, ..Balance::default() });
-            assert_eq!(bob.history(10, None).unwrap().len(), 1);
-        }
-    }
+    let sent = with_background(&restored, sent).await;
+    assert_eq!(sent.map(|sent| sent.sats), Ok(1_000));
+    assert_eq!(restored.recovery().unwrap().state, RecoveryState::Finalizing);
 }
 
 #[tokio::test(start_paused = true)]
@@ -455,14 +360,13 @@ async fn progress_that_cannot_be_used_is_dropped_with_its_reason() {
     alice.redeem(&sent.token).await.unwrap();
     alice.catch_up().await.unwrap();
     // Modules as they were in the middle: some of these notes are spent since.
-    let stale = alice.with_live(|live| live.scanner.modules.clone()).unwrap();
+    let (stale, position) =
+        alice.with_live(|live| (live.scanner.modules.clone(), live.scanner.position)).unwrap();
     alice.send(Amount(500)).await.unwrap();
     alice.catch_up().await.unwrap();
     let elsewhere = RecoveryRecord::new(TestFederation::new(2, 4).id()).write();
-    let unreadable = RecoveryRecord {
-        position: ChainPosition { next: 1, ..ChainPosition::GENESIS },
-        ..alice_record(&alice)
-    };
+    let federation = alice.context().unwrap().federation;
+    let unreadable = RecoveryRecord { position, ..RecoveryRecord::new(federation) };
     for (stored, module, why) in [
         (vec![99, 1, 2], stale.mint.snapshot(), "version 99"),
         (elsewhere, stale.mint.snapshot(), "another federation"),
@@ -479,15 +383,11 @@ async fn progress_that_cannot_be_used_is_dropped_with_its_reason() {
         let tell = Rc::new(RefCell::new(Vec::new()));
         let told = tell.clone();
         restored.on_recovery(Rc::new(move |progress| tell.borrow_mut().push(progress.found.sats)));
-        finish(&restored).await;
+        aside::whole(&restored).await;
         assert_eq!(overview(&restored), overview(&alice));
         assert_eq!(told.borrow().first(), Some(&0), "what was dropped is not counted");
         assert!(restored.recovery().unwrap().dropped.is_some_and(|reason| reason.contains(why)));
     }
-}
-
-fn alice_record(wallet: &Wallet) -> RecoveryRecord {
-    RecoveryRecord::new(wallet.context().unwrap().federation)
 }
 
 #[tokio::test(start_paused = true)]

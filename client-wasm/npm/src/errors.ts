@@ -29,7 +29,9 @@ export const errorCodes = {
   not_joined: 'The wallet has not joined a federation yet.',
   already_joined: 'The wallet belongs to another federation already.',
   recovery_running: 'Not possible before recovery is done.',
-  recovery_not_running: 'There is no recovery to pause or resume.',
+  recovery_not_running: 'There is no recovery to pause, resume or cancel.',
+  recovery_cancelled: 'The recovery was given up.',
+  module_failed: 'A part of the wallet could not be brought back yet; it is tried again.',
   operation_not_found: 'No operation has this id.',
   not_reclaimable: 'The operation is not a token that is still outstanding.',
 

@@ -146,11 +146,11 @@ export interface HistoryOptions extends Abortable {
  * Where a recovery stands.
  *
  * - `running`: sessions are being fetched and verified
- * - `waiting`: no guardian can serve the next sessions just now; tried again by itself
+ * - `waiting`: no guardian can serve the next sessions just now, or the mint is failing; tried again by itself
  * - `paused`: stopped by {@link Wallet.pauseRecovery}
  * - `finalizing`: all sessions are read, the notes found are being completed
- * - `failed`: stopped by `error`; {@link Wallet.resumeRecovery} tries again when it is retryable
- * - `done`: the wallet is whole
+ * - `failed`: given up by {@link Wallet.cancelRecovery}; {@link Wallet.resumeRecovery} begins it again
+ * - `done`: the wallet is whole, but for parts that are `failing`
  */
 export type RecoveryState = 'running' | 'waiting' | 'paused' | 'finalizing' | 'failed' | 'done';
 
@@ -185,6 +185,18 @@ export interface RecoveryProgress {
   signaturesVerified: number;
   /** Why progress that was stored could not be used, if any was dropped; for people. */
   dropped?: string | undefined;
+  /** Parts of the wallet that could not go on. The rest does, and each is tried again by itself. */
+  failing: FailingModule[];
+}
+
+/** A part of the wallet that recovers by itself, because it failed or kept the others waiting. */
+export interface FailingModule {
+  /** `mint` (the notes), `deposit` (credits to be claimed) or `operations` (the history). */
+  module: string;
+  /** What stopped it last, for people. */
+  message: string;
+  /** When it is tried again, milliseconds since 1970; in the past while it is being tried. */
+  nextAttemptMs: number;
 }
 
 /** What a recovery has found so far; provisional until it is done. */

@@ -202,7 +202,10 @@ export class Wallet implements AsyncDisposable {
     return this.#call('seedWords', {}, options);
   }
 
-  /** Where the recovery of this wallet stands, or undefined if it was created here. Needs no network. */
+  /**
+   * Where the recovery of this wallet stands, or undefined if it was created here and has always been whole.
+   * Needs no network.
+   */
   async recovery(options: Abortable = {}): Promise<RecoveryProgress | undefined> {
     return this.#call('recovery', {}, options);
   }
@@ -223,12 +226,32 @@ export class Wallet implements AsyncDisposable {
 
   /** Stops the recovery, also across restarts, until {@link Wallet.resumeRecovery}. Nothing is lost. */
   async pauseRecovery(options: Abortable = {}): Promise<void> {
-    await this.#call('pauseRecovery', {}, options);
+    await this.#call('steerRecovery', { how: 'pause' }, options);
   }
 
-  /** Goes on with a paused recovery, or tries a failed or waiting one again now. */
+  /**
+   * Goes on with a paused recovery, tries a waiting one and parts that are failing again now, and begins a
+   * cancelled one from scratch.
+   */
   async resumeRecovery(options: Abortable = {}): Promise<void> {
-    await this.#call('resumeRecovery', {}, options);
+    await this.#call('steerRecovery', { how: 'resume' }, options);
+  }
+
+  /**
+   * Gives a running recovery up and drops its progress. A wallet that was whole before is whole as before; any
+   * other stays `failed`, and moves no money, until it is resumed or restarted. What was submitted or received
+   * stays.
+   */
+  async cancelRecovery(options: Abortable = {}): Promise<void> {
+    await this.#call('steerRecovery', { how: 'cancel' }, options);
+  }
+
+  /**
+   * Reads all of history again from the beginning, also in a wallet that is whole. Until that is done no money
+   * can be moved. What was submitted or received stays.
+   */
+  async restartRecovery(options: Abortable = {}): Promise<void> {
+    await this.#call('steerRecovery', { how: 'restart' }, options);
   }
 
   /** Figures for tests, benchmarks and bug reports; nothing in them is secret. */

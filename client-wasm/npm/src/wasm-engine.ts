@@ -78,12 +78,8 @@ function adapt(wallet: WasmWallet, memory: WebAssembly.Memory, unlock: () => voi
     history: async ({ limit, before }) => wallet.history(limit, before),
     seedWords: async () => wallet.seedWords(),
     recovery: async () => wallet.recovery(),
-    async pauseRecovery(_, signal) {
-      await wallet.pauseRecovery(signal);
-      return undefined;
-    },
-    async resumeRecovery(_, signal) {
-      await wallet.resumeRecovery(signal);
+    async steerRecovery({ how }, signal) {
+      await wallet.steerRecovery(how, signal);
       return undefined;
     },
     diagnostics: async () => ({ wasmMemoryBytes: memory.buffer.byteLength }),

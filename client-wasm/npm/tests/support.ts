@@ -48,6 +48,7 @@ export function step(sessionsDone: number, state: RecoveryProgress['state'] = 'r
     found: { notes: 1, amountSats: 7n, operations: 1 },
     snapshots: 1,
     signaturesVerified: 1,
+    failing: [],
   };
 }
 

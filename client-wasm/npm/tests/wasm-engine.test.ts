@@ -84,8 +84,7 @@ it('spreads the arguments of every call', async () => {
   await wallet.history({ limit: 7, before: 'o' }, signal);
   await wallet.seedWords({}, signal);
   await wallet.recovery({}, signal);
-  await wallet.pauseRecovery({}, signal);
-  await wallet.resumeRecovery({}, signal);
+  await wallet.steerRecovery({ how: 'cancel' }, signal);
   await wallet.close({}, signal);
   expect(calls).toEqual([
     ['join', ['i', signal]],
@@ -100,8 +99,7 @@ it('spreads the arguments of every call', async () => {
     ['history', [7, 'o']],
     ['seedWords', []],
     ['recovery', []],
-    ['pauseRecovery', [signal]],
-    ['resumeRecovery', [signal]],
+    ['steerRecovery', ['cancel', signal]],
     ['close', []],
   ]);
 });

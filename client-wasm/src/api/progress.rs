@@ -1,6 +1,6 @@
 //! A recovery's progress as a plain JavaScript object. `npm/src/types.ts` documents every field.
 
-use rekindle_client::recovery::{RecoveryFault, RecoveryProgress, RecoveryState};
+use rekindle_client::recovery::{FailingModule, RecoveryFault, RecoveryProgress, RecoveryState};
 use serde::Serialize;
 
 /// `RecoveryProgress`.
@@ -24,6 +24,16 @@ pub struct JsProgress {
     signatures_verified: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<String>,
+    failing: Vec<JsFailing>,
+}
+
+/// `FailingModule`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsFailing {
+    module: String,
+    message: String,
+    next_attempt_ms: f64,
 }
 
 /// `RecoveryFindings`.
@@ -70,6 +80,7 @@ impl From<RecoveryProgress> for JsProgress {
             snapshots: progress.snapshots as f64,
             signatures_verified: progress.verifications as f64,
             dropped: progress.dropped,
+            failing: progress.failing.into_iter().map(JsFailing::from).collect(),
         }
     }
 }
@@ -77,5 +88,15 @@ impl From<RecoveryProgress> for JsProgress {
 impl From<RecoveryFault> for JsFault {
     fn from(fault: RecoveryFault) -> Self {
         JsFault { code: fault.code, message: fault.message, retryable: fault.retryable }
+    }
+}
+
+impl From<FailingModule> for JsFailing {
+    fn from(failing: FailingModule) -> Self {
+        JsFailing {
+            module: failing.module,
+            message: failing.message,
+            next_attempt_ms: failing.next_attempt as f64,
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Function, Promise};
-use rekindle_client::wallet::{Wallet, WalletError};
+use rekindle_client::wallet::{Steer, Wallet, WalletError};
 use rekindle_protocol::amount::Amount;
 use rekindle_protocol::bytes::TxId;
 use wasm_bindgen::JsValue;
@@ -144,22 +144,18 @@ impl WasmWallet {
         to_js(&self.wallet()?.recovery().map(JsProgress::from))
     }
 
-    /// Pauses the recovery.
-    #[wasm_bindgen(js_name = pauseRecovery)]
-    pub fn pause_recovery(&self, signal: AbortSignal) -> Promise {
+    /// Steers the recovery: `pause`, `resume`, `cancel` or `restart`.
+    #[wasm_bindgen(js_name = steerRecovery)]
+    pub fn steer_recovery(&self, how: String, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
         promise(signal, async move {
-            wallet?.pause_recovery().await?;
-            Ok(JsValue::UNDEFINED)
-        })
-    }
-
-    /// Goes on with a paused recovery, or tries a failed one again.
-    #[wasm_bindgen(js_name = resumeRecovery)]
-    pub fn resume_recovery(&self, signal: AbortSignal) -> Promise {
-        let wallet = self.wallet();
-        promise(signal, async move {
-            wallet?.resume_recovery().await?;
+            let how = match &*how {
+                "pause" => Steer::Pause,
+                "resume" => Steer::Resume,
+                "cancel" => Steer::Cancel,
+                _ => Steer::Restart,
+            };
+            wallet?.steer_recovery(how).await?;
             Ok(JsValue::UNDEFINED)
         })
     }

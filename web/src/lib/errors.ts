@@ -44,6 +44,8 @@ export const sentences: Record<RekindleErrorCode, string> = {
   already_joined: 'This wallet already belongs to another federation.',
   recovery_running: 'Your wallet is still being recovered. This works as soon as it is done.',
   recovery_not_running: 'There is no recovery under way.',
+  recovery_cancelled: 'The recovery was given up. It begins again when you want.',
+  module_failed: 'A part of your wallet could not be brought back yet. It is tried again by itself; an update may help.',
   operation_not_found: 'This entry is not in your history.',
   not_reclaimable: 'This token is no longer outstanding.',
   federation_unreachable: 'The federation does not answer. Please check your connection and try again; your money is safe.',

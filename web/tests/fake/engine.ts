@@ -132,8 +132,7 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
     },
     seedWords: async () => words.split(' '),
     recovery: async () => recovery.progress(),
-    pauseRecovery: async () => recovery.pause(),
-    resumeRecovery: async () => recovery.resume(),
+    steerRecovery: async ({ how }) => (how === 'pause' ? recovery.pause() : recovery.resume()),
     diagnostics: async () => ({ wasmMemoryBytes: 0 }),
     async close() {
       clearInterval(watch);

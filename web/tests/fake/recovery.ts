@@ -53,6 +53,7 @@ export class FakeRecovery {
       },
       snapshots: stored.done / perStep,
       signaturesVerified: stored.done / perStep,
+      failing: [],
     };
   }
 

@@ -46,8 +46,7 @@ export interface WalletCalls {
   history: { params: { limit: number; before?: string | undefined }; result: Operation[] };
   seedWords: { params: object; result: string[] };
   recovery: { params: object; result: RecoveryProgress | undefined };
-  pauseRecovery: { params: object; result: undefined };
-  resumeRecovery: { params: object; result: undefined };
+  steerRecovery: { params: { how: 'pause' | 'resume' | 'cancel' | 'restart' }; result: undefined };
   diagnostics: { params: object; result: Diagnostics };
   close: { params: object; result: undefined };
 }

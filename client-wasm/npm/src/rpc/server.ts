@@ -47,8 +47,7 @@ const walletMethods: Record<WalletMethod, true> = {
   history: true,
   seedWords: true,
   recovery: true,
-  pauseRecovery: true,
-  resumeRecovery: true,
+  steerRecovery: true,
   diagnostics: true,
   close: true,
 };

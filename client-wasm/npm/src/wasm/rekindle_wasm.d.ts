@@ -44,7 +44,6 @@ export class WasmWallet {
   history(limit: number, before: string | undefined): Result<'history'>;
   seedWords(): Result<'seedWords'>;
   recovery(): Result<'recovery'>;
-  pauseRecovery(signal: AbortSignal): Promise<void>;
-  resumeRecovery(signal: AbortSignal): Promise<void>;
+  steerRecovery(how: WalletCalls['steerRecovery']['params']['how'], signal: AbortSignal): Promise<void>;
   close(): void;
 }
