@@ -10,9 +10,12 @@ import { options } from './support/options.mjs';
 export const prefix = 'catchup';
 export const needs = ['guardian'];
 
+/** A history so long that what is written to a large database counts. */
+const SESSIONS = 100_000;
+
 /** Sessions and megabytes per second, from the start of the guardian to its last signed session. */
 export async function run() {
-  const { sessions, tx } = options();
+  const { sessions, tx } = options({ sessions: SESSIONS });
   await runProgram('cargo', ['build', '--release', '-p', 'rekindle-tests', '--bin', 'catch_up'], { label: 'compiling the guardians' });
   return withForgedHistory({ sessions, tx }, async ({ data }) => {
     const { code, stdout, stderr } = await capture(join(targetDir, 'release', 'catch_up'), [data], { cwd: at() });

@@ -33,7 +33,7 @@ pub async fn for_out_points(
     }
     let shares = sign(api, move |api| {
         let txn = api.node.db().read()?;
-        Ok(issued_at(&txn, &request.out_points).map_err(DbError::from)?)
+        Ok(issued_at(&txn, &request.out_points)?)
     });
     encoding.answer(&shares.await?)
 }

@@ -25,8 +25,8 @@ pub(crate) use forged::{adopt, store_signed};
 pub use log::DbLog;
 pub use migrations::{Migration, TableGroup, migrate};
 pub(crate) use sessions::{
-    ClosedSession, append_items, close_session, closed_sessions, is_accepted, last_epoch, read_signature,
-    record_accepted, sign_session, take_open_items,
+    ClosedSession, accepted_within, append_items, close_session, closed_sessions, is_accepted, last_epoch,
+    read_signature, record_accepted, sign_session, take_open_items,
 };
 pub use sessions::{
     StoredSession, accepted_in, open_items, read_session, recovery_entries, recovery_from, sessions_from,

@@ -147,9 +147,14 @@ fn stored_items(bytes: &[u8]) -> Result<Vec<Item>, DbError> {
     Vec::<Item>::from_bytes(bytes).map_err(|_| DbError::Damaged("open session"))
 }
 
-/// Whether a transaction is in history, as of a transaction that is still open.
+/// The session that holds a transaction, as of a write transaction that is still open.
+pub(crate) fn accepted_within(txn: &WriteTransaction, txid: &TxId) -> Result<Option<u64>, DbError> {
+    Ok(txn.open_table(ACCEPTED)?.get(&txid.0)?.map(|session| session.value()))
+}
+
+/// Whether a transaction is in history, as of a write transaction that is still open.
 pub(crate) fn is_accepted(txn: &WriteTransaction, txid: &TxId) -> Result<bool, DbError> {
-    Ok(txn.open_table(ACCEPTED)?.get(&txid.0)?.is_some())
+    Ok(accepted_within(txn, txid)?.is_some())
 }
 
 /// Remembers in which session a transaction was accepted.

@@ -116,7 +116,7 @@ impl Module for Deposit {
         for (input, terms) in transaction.inputs.iter().zip(&verdict.inputs) {
             if input.module == self.id {
                 let total = if self.is_credit(input) { Total::Credited } else { Total::Claimed };
-                writer.add(total, terms.amount)?;
+                writer.add(total, [terms.amount])?;
             }
         }
         for ((number, output), terms) in (0..).zip(&transaction.outputs).zip(&verdict.outputs) {
@@ -127,7 +127,7 @@ impl Module for Deposit {
                 Some(credit) => {
                     writer.record_credit(self.id, &OutPoint { txid: *txid, output: number }, &credit)?;
                 }
-                None => writer.add(Total::Withdrawn, terms.amount)?,
+                None => writer.add(Total::Withdrawn, [terms.amount])?,
             }
         }
         Ok(())

@@ -83,20 +83,19 @@ impl Module for Mint {
         txid: &TxId,
         verdict: &Verdict,
     ) -> Result<(), redb::Error> {
-        for (input, terms) in transaction.inputs.iter().zip(&verdict.inputs) {
-            if input.module == self.id {
-                writer.add(Total::Redeemed, terms.amount)?;
-            }
-        }
-        let mut issued = Vec::new();
+        let redeemed =
+            transaction.inputs.iter().zip(&verdict.inputs).filter(|(input, _)| input.module == self.id);
+        writer.add(Total::Redeemed, redeemed.map(|(_, terms)| terms.amount))?;
+        let (mut issued, mut amounts) = (Vec::new(), Vec::new());
         for ((number, output), terms) in (0..).zip(&transaction.outputs).zip(&verdict.outputs) {
             if output.module == self.id
                 && let Ok(note) = MintOutput::from_bytes(&output.body)
             {
                 issued.push((number, note));
-                writer.add(Total::Issued, terms.amount)?;
+                amounts.push(terms.amount);
             }
         }
+        writer.add(Total::Issued, amounts)?;
         if issued.is_empty() { Ok(()) } else { writer.record_issued(txid, &issued) }
     }
 }

@@ -27,6 +27,7 @@ mod audit;
 mod deposit;
 mod envelope;
 mod judge;
+mod migrations;
 mod mint;
 mod module;
 mod refusal;
@@ -91,8 +92,8 @@ pub struct Ledger {
 impl Ledger {
     /// The groups of tables that have a version: the ledger's own, and one for each module.
     pub const TABLES: [TableGroup; 3] = [
-        TableGroup { name: "ledger", key: "schema/ledger", migrations: &[] },
-        TableGroup { name: "mint", key: "schema/mint", migrations: &[] },
+        TableGroup { name: "ledger", key: "schema/ledger", migrations: &[migrations::SPENT_IN_SESSIONS] },
+        TableGroup { name: "mint", key: "schema/mint", migrations: &[migrations::ISSUED_BY_SESSION] },
         TableGroup { name: "deposit", key: "schema/deposit", migrations: &[] },
     ];
 
@@ -128,17 +129,17 @@ impl Ledger {
         transaction: &Transaction,
         txid: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error> {
-        let mut writer = Writer::open(txn)?;
+        let mut writer = Writer::open(txn, session)?;
         let verdict = match Refusal::split(self.judge(&writer, transaction, txid))? {
             Ok(verdict) => verdict,
             Err(rejection) => return Ok(Err(rejection)),
         };
         for input in &transaction.inputs {
-            writer.record_spend(input, session, txid)?;
+            writer.record_spend(input)?;
         }
         self.mint.record(&mut writer, transaction, txid, &verdict)?;
         self.deposit.record(&mut writer, transaction, txid, &verdict)?;
-        writer.add(Total::Fees, transaction.fee)?;
+        writer.add(Total::Fees, [transaction.fee])?;
         Ok(Ok(()))
     }
 }
@@ -149,7 +150,7 @@ impl StateMachine for Ledger {
     }
 
     fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
-        Writer::open(txn).map(drop)
+        Writer::open(txn, 0).map(drop)
     }
 
     /// Takes up to a second of CPU for the largest transaction, and remembers what curve arithmetic said.

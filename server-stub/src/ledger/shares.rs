@@ -20,7 +20,10 @@ use rekindle_protocol::{
 };
 
 use super::tables;
-use crate::cpu::SIGNATURES;
+use crate::{
+    cpu::SIGNATURES,
+    db::{DbError, accepted_in},
+};
 
 /// Remembered shares: a restoring wallet's sessions are asked for again when it retries. About 5 MB.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(20_000).expect("not zero");
@@ -32,11 +35,12 @@ pub type Issued = (OutPoint, Option<MintOutput>);
 ///
 /// # Errors
 /// If the database fails.
-pub fn issued_at(txn: &ReadTransaction, out_points: &[OutPoint]) -> Result<Vec<Issued>, redb::Error> {
+pub fn issued_at(txn: &ReadTransaction, out_points: &[OutPoint]) -> Result<Vec<Issued>, DbError> {
     out_points
         .iter()
         .map(|at| {
-            let issued = tables::issued(txn, &at.txid)?;
+            let Some(session) = accepted_in(txn, &at.txid)? else { return Ok((*at, None)) };
+            let issued = tables::issued(txn, session, &at.txid)?;
             let note = issued.into_iter().find(|(number, _)| *number == at.output).map(|(_, note)| note);
             Ok((*at, note))
         })

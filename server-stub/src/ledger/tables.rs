@@ -12,18 +12,22 @@ use rekindle_protocol::{
 };
 
 /// Module (2 bytes, big endian) and nonce (32) of an input.
-type SpendKey = [u8; 34];
+pub(super) type SpendKey = [u8; 34];
 /// Module (2 bytes, big endian), transaction (32) and number of an output (1).
 type OutputKey = [u8; 35];
 
-/// What was spent -> the session and the transaction that spent it.
-const SPENT: TableDefinition<&SpendKey, (u64, &[u8; TxId::LEN])> = TableDefinition::new("ledger_spent");
+/// Session (8 bytes, big endian) and transaction (32).
+type IssuedKey = [u8; 40];
+
+/// What was spent -> the session that spent it.
+pub(super) const SPENT: TableDefinition<&SpendKey, u64> = TableDefinition::new("ledger_spent_in");
 /// Credit outputs -> claim key and amount in sats. Claimed ones stay: they are in [`SPENT`].
 const CREDITS: TableDefinition<&OutputKey, (&[u8; SchnorrKey::LEN], u64)> =
     TableDefinition::new("ledger_credits");
-/// Transactions -> their mint outputs, an encoded list of output numbers and outputs. One record for a
-/// transaction, because small records are dear.
-const ISSUED: TableDefinition<&[u8; TxId::LEN], &[u8]> = TableDefinition::new("ledger_issued");
+/// Sessions and transactions -> the transactions' mint outputs, an encoded list of output numbers and outputs. One
+/// record for a transaction, because small records are dear; in the order of sessions, because a record in a random
+/// place is a page to be written.
+pub(super) const ISSUED: TableDefinition<&IssuedKey, &[u8]> = TableDefinition::new("mint_issued_in");
 /// Sums for the audit, in sats.
 const TOTALS: TableDefinition<u8, u128> = TableDefinition::new("ledger_totals");
 
@@ -76,11 +80,18 @@ fn output_key(module: ModuleId, at: &OutPoint) -> OutputKey {
     key
 }
 
+pub(super) fn issued_key(session: u64, txid: &TxId) -> IssuedKey {
+    let mut key = [0; 40];
+    key[..8].copy_from_slice(&session.to_be_bytes());
+    key[8..].copy_from_slice(&txid.0);
+    key
+}
+
 fn read_spend(
-    table: &impl ReadableTable<&'static SpendKey, (u64, &'static [u8; TxId::LEN])>,
+    table: &impl ReadableTable<&'static SpendKey, u64>,
     input: &Input,
 ) -> Result<Option<Spend>, redb::Error> {
-    Ok(table.get(&spend_key(input))?.map(|guard| Spend { session: guard.value().0 }))
+    Ok(table.get(&spend_key(input))?.map(|guard| Spend { session: guard.value() }))
 }
 
 fn read_credit(
@@ -96,7 +107,7 @@ fn read_credit(
 
 /// The tables as of a read transaction. Before the ledger's first write there are none.
 pub(super) struct Reader {
-    spent: Option<ReadOnlyTable<&'static SpendKey, (u64, &'static [u8; TxId::LEN])>>,
+    spent: Option<ReadOnlyTable<&'static SpendKey, u64>>,
     credits: Option<ReadOnlyTable<&'static OutputKey, (&'static [u8; SchnorrKey::LEN], u64)>>,
 }
 
@@ -124,17 +135,19 @@ impl State for Reader {
     }
 }
 
-/// The tables within a write transaction.
+/// The tables within a write transaction, for what happens in a session.
 pub(super) struct Writer<'txn> {
-    spent: Table<'txn, &'static SpendKey, (u64, &'static [u8; TxId::LEN])>,
+    session: u64,
+    spent: Table<'txn, &'static SpendKey, u64>,
     credits: Table<'txn, &'static OutputKey, (&'static [u8; SchnorrKey::LEN], u64)>,
-    issued: Table<'txn, &'static [u8; TxId::LEN], &'static [u8]>,
+    issued: Table<'txn, &'static IssuedKey, &'static [u8]>,
     totals: Table<'txn, u8, u128>,
 }
 
 impl<'txn> Writer<'txn> {
-    pub fn open(txn: &'txn WriteTransaction) -> Result<Self, redb::Error> {
+    pub fn open(txn: &'txn WriteTransaction, session: u64) -> Result<Self, redb::Error> {
         Ok(Self {
+            session,
             spent: txn.open_table(SPENT)?,
             credits: txn.open_table(CREDITS)?,
             issued: txn.open_table(ISSUED)?,
@@ -142,8 +155,8 @@ impl<'txn> Writer<'txn> {
         })
     }
 
-    pub fn record_spend(&mut self, input: &Input, session: u64, txid: &TxId) -> Result<(), redb::Error> {
-        self.spent.insert(&spend_key(input), (session, &txid.0))?;
+    pub fn record_spend(&mut self, input: &Input) -> Result<(), redb::Error> {
+        self.spent.insert(&spend_key(input), self.session)?;
         Ok(())
     }
 
@@ -158,17 +171,22 @@ impl<'txn> Writer<'txn> {
     }
 
     pub fn record_issued(&mut self, txid: &TxId, outputs: &[(u8, MintOutput)]) -> Result<(), redb::Error> {
-        self.issued.insert(&txid.0, outputs.to_vec().to_bytes().as_slice())?;
+        self.issued.insert(&issued_key(self.session, txid), outputs.to_vec().to_bytes().as_slice())?;
         Ok(())
     }
 
-    pub fn add(&mut self, total: Total, amount: Amount) -> Result<(), redb::Error> {
-        if amount == Amount::ZERO {
+    pub fn add(
+        &mut self,
+        total: Total,
+        amounts: impl IntoIterator<Item = Amount>,
+    ) -> Result<(), redb::Error> {
+        // 2^64 transactions of 2^64 sats each would fit.
+        let sum: u128 = amounts.into_iter().map(|amount| u128::from(amount.0)).sum();
+        if sum == 0 {
             return Ok(());
         }
         let before = self.totals.get(total as u8)?.map_or(0, |guard| guard.value());
-        // 2^64 transactions of 2^64 sats each would fit.
-        self.totals.insert(total as u8, before.saturating_add(amount.0.into()))?;
+        self.totals.insert(total as u8, before.saturating_add(sum))?;
         Ok(())
     }
 }
@@ -183,10 +201,14 @@ impl State for Writer<'_> {
     }
 }
 
-/// The mint outputs of an accepted transaction; none if there is no such transaction.
-pub(super) fn issued(txn: &ReadTransaction, txid: &TxId) -> Result<Vec<(u8, MintOutput)>, redb::Error> {
+/// The mint outputs of a transaction that was accepted in a session; none if it was not.
+pub(super) fn issued(
+    txn: &ReadTransaction,
+    session: u64,
+    txid: &TxId,
+) -> Result<Vec<(u8, MintOutput)>, redb::Error> {
     let Some(table) = existing(txn.open_table(ISSUED))? else { return Ok(Vec::new()) };
-    let Some(guard) = table.get(&txid.0)? else { return Ok(Vec::new()) };
+    let Some(guard) = table.get(&issued_key(session, txid))? else { return Ok(Vec::new()) };
     Vec::from_bytes(guard.value())
         .map_err(|error| redb::Error::Corrupted(format!("the issued notes of {txid}: {error}")))
 }

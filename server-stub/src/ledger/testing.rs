@@ -20,6 +20,7 @@ use rekindle_protocol::{
 
 use super::{Audit, Ledger};
 use crate::{
+    db::record_accepted,
     forge::{Author, Draft, FederationSecrets, OwnedNote, Place, Spendable, plain_memo, split},
     node::StateMachine,
 };
@@ -129,6 +130,9 @@ impl TestFederation {
     pub fn apply(&self, transaction: &Transaction) -> Result<(), Rejection> {
         let txn = self.database.begin_write().unwrap();
         let verdict = self.ledger.apply(&txn, 5, transaction).unwrap();
+        if verdict.is_ok() {
+            record_accepted(&txn, &transaction.id(), 5).unwrap();
+        }
         txn.commit().unwrap();
         verdict
     }
@@ -151,7 +155,7 @@ impl TestFederation {
         Audit::read(&self.database.begin_read().unwrap()).unwrap()
     }
 
-    fn contents(&self) -> Vec<String> {
+    pub fn contents(&self) -> Vec<String> {
         super::tables::dump(&self.database.begin_read().unwrap())
     }
 }

@@ -16,16 +16,16 @@ const OPTIONS = {
   seconds: 8,
 };
 
-/** The options of this run, by name. */
-export function options() {
+/** The options of this run, by name; `usual` says what a bench does by default instead of what all do. */
+export function options(usual = {}) {
   const { values } = parseArgs({
     options: Object.fromEntries(Object.keys(OPTIONS).map((name) => [name, { type: 'string' }])),
     allowPositionals: true,
   });
-  const read = ([name, usual]) => {
-    const value = values[name] === undefined ? usual : Number(values[name]);
+  const read = ([name, otherwise]) => {
+    const value = values[name] === undefined ? otherwise : Number(values[name]);
     if (!Number.isSafeInteger(value) || value < 1) throw new Failure(`--${name} takes a positive number`);
     return [name, value];
   };
-  return Object.fromEntries(Object.entries(OPTIONS).map(read));
+  return Object.fromEntries(Object.entries({ ...OPTIONS, ...usual }).map(read));
 }
