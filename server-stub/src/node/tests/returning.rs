@@ -1,6 +1,13 @@
 //! Coming back after a stop, a loss or an upgrade.
 
+use rekindle_protocol::bytes::SchnorrSignature;
+
 use super::*;
+use crate::consensus::{Batch, CertifiedBatch};
+
+fn epoch(federation: &Federation, id: GuardianId) -> u64 {
+    federation.handle(id).progress().borrow().epoch
+}
 
 #[test]
 fn a_stopped_guardian_holds_up_nobody_and_catches_up() {
@@ -92,6 +99,37 @@ fn who_serves_a_forged_broken_or_truncated_history_is_named_and_others_are_asked
 }
 
 #[test]
+fn who_serves_a_batch_with_false_signatures_is_named_and_not_asked_again() {
+    let mut federation = Federation::new(4, settings(), 18);
+    (0..4).for_each(|id| federation.stop(id));
+    let mut liar = federation.hub.connect(1).unwrap();
+    federation.start(2);
+    let send = |liar: &mut HubEnd, message| liar.send(2, None, PeerMessage::CatchUp(message).encode());
+    let status = PeerStatus { epoch: 1_000, signed: 0 };
+    send(&mut liar, CatchUpMessage::Status { status, ask: false });
+    let mut asked = 0;
+    for _ in 0..20_000 {
+        federation.step();
+        federation.now += 1;
+        while let Some((number, message)) = liar.next(2) {
+            liar.acknowledge(2, number);
+            if let Some(PeerMessage::CatchUp(CatchUpMessage::BatchRequest { from })) =
+                PeerMessage::decode(&message)
+            {
+                asked += 1;
+                let batch = Batch { epoch: from, contributions: [(0, vec![1])].into() };
+                let signatures = [0, 1, 3].map(|id| (id, SchnorrSignature([9; 64]))).to_vec();
+                send(&mut liar, CatchUpMessage::Batches(vec![CertifiedBatch { batch, signatures }]));
+            }
+        }
+    }
+    let accused = federation.handle(2).progress().borrow().accused.clone();
+    assert!(accused.keys().eq([&1]), "{accused:?}");
+    assert_eq!(asked, 1, "there was nobody else to ask");
+    assert_eq!(epoch(&federation, 2), 0, "nothing of it is believed");
+}
+
+#[test]
 fn an_operator_hands_a_guardian_what_its_peers_do_not() {
     let mut federation = Federation::new(4, settings(), 14);
     federation.stop(2);
@@ -168,10 +206,6 @@ fn two_lost_guardians_stop_progress_and_their_return_resumes_it() {
     federation.start(1);
     federation.start(2);
     federation.run_until("accepted", |federation| federation.all_accepted(&[second]));
-}
-
-fn epoch(federation: &Federation, id: GuardianId) -> u64 {
-    federation.handle(id).progress().borrow().epoch
 }
 
 #[test]
