@@ -5,6 +5,7 @@
 //! as long as the wallet is open, and it recovers, resumes what a crash interrupted, follows history and claims
 //! deposits. Dropping any of these futures at any point is safe: what matters is stored before it is done.
 
+mod attested;
 mod background;
 mod complete;
 mod draft;

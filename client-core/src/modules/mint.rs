@@ -74,6 +74,11 @@ impl Mint {
         self.notes.iter()
     }
 
+    /// Whether an unspent note has this nonce.
+    pub fn holds(&self, nonce: &SchnorrKey) -> bool {
+        self.notes.contains_key(nonce)
+    }
+
     /// The unspent notes of the token that the transaction `send` made.
     pub fn token_notes(&self, send: TxId) -> impl Iterator<Item = (&SchnorrKey, &Note)> {
         self.notes.iter().filter(move |(_, note)| note.in_token && note.out_point.txid == send)

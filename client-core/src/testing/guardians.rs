@@ -59,6 +59,10 @@ struct State {
     /// Where guardians are reached that have moved.
     hosts: Vec<String>,
     requests: u64,
+    /// The transactions of the session that is not closed yet, if sessions stay open.
+    open: Option<Vec<Transaction>>,
+    /// How many of them each guardian knows; without a number, not even that the session has begun.
+    known: Vec<Option<usize>>,
 }
 
 /// The guardians of a [`TestFederation`], as a [`Transport`]. Clones share everything.
@@ -84,7 +88,9 @@ impl TestGuardians {
                 }
             }
         }
-        let state = State { federation, statuses, spent, behaviours, versions, hosts, requests: 0 };
+        let known = vec![Some(usize::MAX); behaviours.len()];
+        let (requests, open) = (0, None);
+        let state = State { federation, statuses, spent, behaviours, versions, hosts, requests, open, known };
         Self { state: Rc::new(RefCell::new(state)), runtime }
     }
 
@@ -101,6 +107,24 @@ impl TestGuardians {
     /// Moves a guardian to another host. It announces nothing.
     pub fn relocate(&self, guardian: GuardianId, host: &str) {
         self.state.borrow_mut().hosts[usize::from(guardian)] = host.to_owned();
+    }
+
+    /// From now on transactions are accepted into a session that stays open.
+    pub fn keep_open(&self) {
+        self.state.borrow_mut().open = Some(Vec::new());
+    }
+
+    /// Closes the session that was kept open, with those of its transactions that `keep` chooses.
+    pub fn close(&self, keep: impl FnMut(&Transaction) -> bool) {
+        let mut state = self.state.borrow_mut();
+        let mut transactions = state.open.take().unwrap_or_default();
+        transactions.retain(keep);
+        state.federation.close(transactions);
+    }
+
+    /// How many transactions of the open session a guardian knows; `None` if not even that it has begun.
+    pub fn know(&self, guardian: GuardianId, transactions: Option<usize>) {
+        self.state.borrow_mut().known[usize::from(guardian)] = transactions;
     }
 
     /// Works with the federation behind the guardians.
@@ -134,7 +158,10 @@ impl TestGuardians {
         }
         let accepted = TransactionStatus::Accepted { session };
         state.statuses.insert(txid, accepted.clone());
-        state.federation.close(vec![transaction]);
+        match &mut state.open {
+            Some(transactions) => transactions.push(transaction),
+            None => drop(state.federation.close(vec![transaction]).clone()),
+        }
         accepted
     }
 
@@ -142,10 +169,19 @@ impl TestGuardians {
         self.state.borrow().statuses.get(txid).cloned().unwrap_or(TransactionStatus::Unknown)
     }
 
-    fn session(&self, index: u64) -> SessionStatus {
+    fn session(&self, guardian: GuardianId, index: u64) -> SessionStatus {
         let state = self.state.borrow();
-        let session = usize::try_from(index).ok().and_then(|index| state.federation.sessions.get(index));
-        session.cloned().map_or(SessionStatus::Initial, SessionStatus::Complete)
+        let sessions = &state.federation.sessions;
+        if let Some(session) = usize::try_from(index).ok().and_then(|index| sessions.get(index)) {
+            return SessionStatus::Complete(session.clone());
+        }
+        match state.known[usize::from(guardian)] {
+            Some(known) if index == sessions.len() as u64 => {
+                let items = state.open.iter().flatten().take(known).cloned();
+                SessionStatus::Pending(items.map(Item::Transaction).collect())
+            }
+            _ => SessionStatus::Initial,
+        }
     }
 
     /// Records of sessions from `from` to `to`, as far as they fit, and the last of those sessions.
@@ -180,7 +216,7 @@ impl TestGuardians {
     }
 
     fn recovery(&self, range: &Range, forge: bool) -> Option<Vec<u8>> {
-        let before = range.from.checked_sub(1).map(|before| self.session(before as u64));
+        let before = range.from.checked_sub(1).map(|before| self.session(0, before as u64));
         let mut running = match before {
             Some(SessionStatus::Complete(session)) => session.header.recovery,
             _ => Hash([0; 32]),
@@ -208,7 +244,7 @@ impl TestGuardians {
         let state = self.state.borrow();
         let mut shares: Vec<(OutPoint, Option<G2Bytes>)> = Vec::new();
         let items = state.federation.sessions.iter().flat_map(|s| &s.items);
-        for transaction in items.filter_map(Item::transaction) {
+        for transaction in items.filter_map(Item::transaction).chain(state.open.iter().flatten()) {
             let txid = transaction.id();
             for (output, part) in (0..=u8::MAX).zip(&transaction.outputs).filter(|(_, part)| part.module == 0)
             {
@@ -244,10 +280,11 @@ impl TestGuardians {
             (Method::Get, ["sessions", index]) => {
                 let index = index.parse().ok()?;
                 let deadline = self.runtime.now() + 1_000 * wait;
-                while self.runtime.now() < deadline && self.session(index) == SessionStatus::Initial {
+                let is_complete = || matches!(self.session(guardian, index), SessionStatus::Complete(_));
+                while self.runtime.now() < deadline && !is_complete() {
                     self.runtime.sleep(50).await;
                 }
-                Some(self.attest(guardian, &path, challenge, &self.session(index)))
+                Some(self.attest(guardian, &path, challenge, &self.session(guardian, index)))
             }
             (Method::Get, [form @ ("sessions" | "recovery")]) => {
                 let forge = self.state.borrow().behaviours[usize::from(guardian)] == Behaviour::Forge;
@@ -259,9 +296,13 @@ impl TestGuardians {
                 if *form == "sessions" { self.sessions(&range, forge) } else { self.recovery(&range, forge) }
             }
             (Method::Get, ["sessions", index, "signatures"]) => {
-                let SessionStatus::Complete(session) = self.session(index.parse().ok()?) else { return None };
+                let items = match self.session(guardian, index.parse().ok()?) {
+                    SessionStatus::Complete(session) => session.items,
+                    SessionStatus::Pending(items) => items,
+                    SessionStatus::Initial => return None,
+                };
                 let txids: Vec<TxId> =
-                    session.items.iter().filter_map(Item::transaction).map(Transaction::id).collect();
+                    items.iter().filter_map(Item::transaction).map(Transaction::id).collect();
                 Some(self.shares(guardian, |out_point| txids.contains(&out_point.txid)).to_bytes())
             }
             (Method::Get, ["transactions", txid]) => {

@@ -129,6 +129,10 @@ impl Wallet {
             self.claim_known().await?;
         }
         resumed?;
+        if self.is_recovering() {
+            // What was under way when the device was lost. Nobody waits for those who don't know it.
+            let _ = self.look_ahead().await;
+        }
         self.finish_recovery().await?;
         let next = self.with_live(|live| live.scanner.position.next).ok_or(WalletError::NotJoined)?;
         Ok(Next::WaitForSession(next))

@@ -10,7 +10,9 @@ use rekindle_protocol::{
 };
 
 use super::{
-    WalletError, keys,
+    WalletError,
+    attested::Attested,
+    keys,
     pending::{Decision, Pending},
 };
 use crate::{
@@ -33,6 +35,8 @@ pub struct Live {
     pub received: SortedMap<Hash, Token>,
     /// Transactions that history has shown to be impossible since the wallet was opened.
     pub impossible: SortedSet<TxId>,
+    /// What is known of the session that is not signed yet. Never stored.
+    pub attested: Attested,
 }
 
 impl Live {
@@ -62,8 +66,8 @@ impl Live {
             received.insert(id, decode(&value)?);
         }
         let scanner = Scanner::new(context.clone(), position, modules, ahead);
-        let impossible = SortedSet::new();
-        Ok((Self { context, scanner, pending, received, impossible }, unreadable))
+        let (impossible, attested) = (SortedSet::new(), Attested::default());
+        Ok((Self { context, scanner, pending, received, impossible, attested }, unreadable))
     }
 
     /// Adds position and modules to a batch.
@@ -147,9 +151,15 @@ impl Live {
         }
     }
 
-    /// Whether a pending transaction spends this.
+    /// What pending transactions spend, and what others are attested to have spent.
+    fn reserved(&self) -> impl Iterator<Item = &Hash> {
+        let pending = self.pending.values().flat_map(|pending| &pending.transaction.inputs);
+        pending.chain(self.attested_inputs()).map(|input| &input.nonce)
+    }
+
+    /// Whether a pending or an attested transaction spends this.
     pub fn is_reserved(&self, nonce: &Hash) -> bool {
-        self.pending.values().any(|p| p.transaction.inputs.iter().any(|input| input.nonce == *nonce))
+        self.reserved().any(|reserved| reserved == nonce)
     }
 
     /// Has the index scanned for spends that would decide a pending transaction.
@@ -161,11 +171,7 @@ impl Live {
 
     /// Notes that can be spent now.
     pub fn spendable(&self) -> impl Iterator<Item = (&SchnorrKey, &Note)> {
-        let reserved: SortedSet<[u8; 32]> = self
-            .pending
-            .values()
-            .flat_map(|pending| pending.transaction.inputs.iter().map(|input| input.nonce.0))
-            .collect();
+        let reserved: SortedSet<[u8; 32]> = self.reserved().map(|nonce| nonce.0).collect();
         self.scanner.modules.mint.notes().filter(move |(nonce, note)| {
             !note.in_token && note.signature.is_some() && !reserved.contains(&nonce.0)
         })

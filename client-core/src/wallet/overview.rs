@@ -134,8 +134,8 @@ pub(super) fn token_text(context: &WalletContext, live: &Live, send: TxId) -> Op
 }
 
 fn balance_of(live: &Live) -> Balance {
-    let mut balance = Balance::default();
-    for (nonce, note) in live.scanner.modules.mint.notes() {
+    let (mut balance, modules) = (Balance::default(), live.shown());
+    for (nonce, note) in modules.mint.notes() {
         let sats = note.amount().sats();
         let reserved = live.is_reserved(&Hash(nonce.0));
         match (note.in_token, reserved, note.signature.is_some()) {
@@ -152,7 +152,7 @@ fn balance_of(live: &Live) -> Balance {
             balance.outstanding += pending.amount.sats();
         }
     }
-    for credit in live.scanner.modules.deposits.credits() {
+    for credit in modules.deposits.credits() {
         if !live.is_reserved(&claim_nonce(&credit.out_point)) {
             balance.pending += credit.amount.sats();
         }
@@ -161,7 +161,7 @@ fn balance_of(live: &Live) -> Balance {
 }
 
 fn history_of(live: &Live) -> Vec<HistoryEntry> {
-    let modules = &live.scanner.modules;
+    let modules = live.shown();
     let reclaimed = modules.operations.reclaimed();
     let tokens: SortedSet<TxId> =
         modules.mint.notes().filter(|(_, n)| n.in_token).map(|(_, n)| n.out_point.txid).collect();
@@ -171,6 +171,7 @@ fn history_of(live: &Live) -> Vec<HistoryEntry> {
         sats: operation.amount.sats(),
         time: operation.time,
         status: match operation.kind {
+            _ if live.is_attested(txid) => OperationStatus::Pending,
             OperationKind::Send if tokens.contains(txid) => OperationStatus::Outstanding,
             OperationKind::Send if reclaimed.contains(txid) => OperationStatus::Reclaimed,
             _ => OperationStatus::Settled,

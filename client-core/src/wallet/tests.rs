@@ -1,6 +1,7 @@
 //! A wallet against guardians in memory, on virtual time.
 
 mod aside;
+mod attested;
 mod dying;
 mod forms;
 mod moving;

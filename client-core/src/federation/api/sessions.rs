@@ -87,6 +87,24 @@ impl FederationApi {
         index: u64,
         wait_seconds: u64,
     ) -> Result<KnownSession, FederationError> {
+        self.known_session(index, wait_seconds, false).await
+    }
+
+    /// What is known of a session that has begun, by the count of sessions. To a guardian who says that it has not, it
+    /// is missing.
+    ///
+    /// # Errors
+    /// [`FederationError`].
+    pub async fn begun_session(&self, index: u64) -> Result<KnownSession, FederationError> {
+        self.known_session(index, 0, true).await
+    }
+
+    async fn known_session(
+        &self,
+        index: u64,
+        wait_seconds: u64,
+        has_begun: bool,
+    ) -> Result<KnownSession, FederationError> {
         let challenge = self.challenge()?;
         let path = &paths::session(index);
         let quorum = self.quorum();
@@ -94,8 +112,10 @@ impl FederationApi {
         self.ask(SessionQuery::new(quorum), quorum.guardians(), |guardian| async move {
             let limit = MAX_SESSION_BYTES + ENVELOPE_BYTES;
             let status = self.attested(guardian, path, &challenge, Some(wait_seconds), limit).await?;
-            if let SessionStatus::Complete(session) = &status {
-                self.check_session(index, session)?;
+            match &status {
+                SessionStatus::Complete(session) => self.check_session(index, session)?,
+                SessionStatus::Initial if has_begun => return Err(GuardianFault::Missing(index)),
+                _ => {}
             }
             Ok(status)
         })
