@@ -35,14 +35,16 @@ async fn the_store_passes_the_conformance_suite() {
 }
 
 #[wasm_bindgen_test]
-async fn a_deleted_database_is_empty_and_its_connections_recover() {
+async fn a_deleted_database_is_not_taken_for_an_empty_one() {
     let store = IndexedDbStore::open("deleted").await.unwrap();
     put(&store, b"key", b"value").await.unwrap();
-    // Closes the store's connection under it; the next use opens a new one.
+    // Closes the store's connection under it, as a browser does that needs space.
     IndexedDbStore::delete("deleted").await.unwrap();
-    assert_eq!(store.get(b"key").await.unwrap(), None);
-    put(&store, b"key", b"again").await.unwrap();
-    assert_eq!(store.get(b"key").await.unwrap(), Some(b"again".to_vec()));
+    assert_eq!(store.get(b"key").await, Err(StoreError::Gone));
+    assert_eq!(put(&store, b"key", b"again").await, Err(StoreError::Gone));
+    assert_eq!(store.scan(&Scan::prefix([])).await.err(), Some(StoreError::Gone));
+    let anew = IndexedDbStore::open("deleted").await.unwrap();
+    assert_eq!(anew.scan(&Scan::prefix([])).await.unwrap().len(), 0);
     IndexedDbStore::delete("deleted").await.unwrap();
     IndexedDbStore::delete("never there").await.unwrap();
 }

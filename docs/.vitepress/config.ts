@@ -41,7 +41,7 @@ export default defineConfig({
           { text: 'Getting started', link: '/getting-started' },
           { text: 'Recovery', link: '/recovery' },
           { text: 'Security', link: '/security' },
-          { text: 'Errors', link: '/error-codes' },
+          { text: 'Errors', link: '/errors' },
         ],
       },
       {

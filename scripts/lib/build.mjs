@@ -22,19 +22,20 @@ export async function buildGuardian() {
   await run('cargo', ['build', '--release', '-p', 'rekindle-guardian', '--bins'], { label: 'compiling the guardian' });
 }
 
-/**
- * The npm package's scripts and types, with the wasm module if that is built: enough for whoever only imports
- * it or needs its types.
- */
+/** What pages import of the npm package, and its types. */
 export async function compilePackage() {
-  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm'], { label: 'building the npm package' });
+  await packageBuild('--no-worker');
+}
+
+async function packageBuild(...options) {
+  await run('npm', ['run', '--silent', 'build', '--workspace', 'client-wasm/npm', '--', ...options], { label: 'building the npm package' });
 }
 
 /** The npm package, whole; prints its size. */
 export async function buildPackage() {
   heading('npm package');
   await buildWasm();
-  await compilePackage();
+  await packageBuild();
   printSizes();
 }
 

@@ -1,4 +1,4 @@
-// Short names between the wasm module and its glue code.
+// Short names between the wasm module and its glue code, and short functions there.
 //
 // wasm-bindgen names every import after what it calls, with a hash. Nobody reads these names, they hardly
 // compress, and they are there twice: a fifth of the glue code goes with them.
@@ -20,7 +20,29 @@ export async function shortenNames(module, glue) {
   if (code !== 0) throw new Failure(`wasm-opt could not shorten names: ${stderr}`);
   const { imports, exports } = JSON.parse(stdout);
   const text = renameImports(readFileSync(glue, 'utf8'), imports);
-  writeFileSync(glue, renameExports(text, exports));
+  writeFileSync(glue, arrows(modern(renameExports(text, exports))));
+}
+
+/** What the glue code does for browsers that have no module workers. */
+const DATED = [
+  [/\(typeof FinalizationRegistry === 'undefined'\)\s*\? \{[^}]*\{\}[^}]*\{\} \}\s*: /g, ''],
+  [/if \(!\('encodeInto' in cachedTextEncoder\)\) \{[^]*?\n\}\n/, ''],
+];
+
+/** The glue code without it. */
+function modern(text) {
+  return DATED.reduce((rest, [dated, now]) => {
+    const without = rest.replace(dated, now);
+    if (without === rest) throw new Failure(`the glue code has no ${dated}`);
+    return without;
+  }, text);
+}
+
+/** Imports as arrow functions: none uses `this`. */
+function arrows(text) {
+  return text
+    .replace(/function\(\) \{ return handleError\(function \(([^)]*)\) (\{[^]*?\n {8}\}), arguments\); \}/g, '(...all) => handleError(($1) => $2, all)')
+    .replace(/^( {8}\w+: )function\(([^)]*)\) \{/gm, '$1($2) => {');
 }
 
 function renameImports(text, imports) {

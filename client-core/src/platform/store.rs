@@ -25,6 +25,9 @@ pub enum StoreError {
     /// The database was written by a newer version of this program.
     #[error("the database belongs to a newer version")]
     TooNew,
+    /// The database existed and is gone: somebody deleted it, or the browser needed its space.
+    #[error("the database was deleted")]
+    Gone,
     /// A stored record is not what a store writes.
     #[error("the database is damaged: {0}")]
     Damaged(String),
@@ -46,6 +49,7 @@ impl StoreError {
             StoreError::Full => "store_full",
             StoreError::ConnectionLost(_) => "store_connection_lost",
             StoreError::TooNew => "store_too_new",
+            StoreError::Gone => "store_gone",
             StoreError::Damaged(_) => "store_damaged",
             StoreError::Backend { .. } => "store_failed",
         }

@@ -110,6 +110,11 @@ impl SealedStore {
         Ok(Self { inner, runtime, seal: Mutex::new(seal) })
     }
 
+    /// Whether it has a passphrase.
+    pub async fn is_sealed(&self) -> bool {
+        self.seal.lock().await.is_some()
+    }
+
     /// Seals everything under another passphrase, or under none. `None` stands for none, also as the current one.
     ///
     /// # Errors

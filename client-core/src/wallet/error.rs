@@ -138,8 +138,10 @@ impl WalletError {
             Self::Shares => "response_invalid",
             Self::Store(StoreError::Unavailable(_)) => "storage_unavailable",
             Self::Store(StoreError::Full) => "storage_full",
+            Self::Store(StoreError::Gone) => "storage_gone",
             Self::Store(_) => "storage_failed",
-            Self::Random(_) | Self::Internal(_) => "internal",
+            Self::Random(_) => "no_randomness",
+            Self::Internal(_) => "internal",
         }
     }
 

@@ -1,6 +1,6 @@
 // The package's two scripts: each one file, minified, with a source map that holds the sources.
 
-import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { rolldown } from 'rolldown';
 import { folder, wasm } from './paths.mjs';
@@ -14,15 +14,19 @@ const dist = join(folder, 'dist');
  */
 const assetUrl = /new URL\(`([^`$]+)`,import\.meta\.url\)/g;
 
+/** The glue code's advice on media types goes to the console; who follows no advice waits a little longer. */
+const minify = { compress: { target: 'es2023', dropConsole: true }, mangle: { toplevel: true }, codegen: { removeWhitespace: true } };
+
 /** Who copies these files by hand needs no third one, so nothing is shared between them. */
 async function bundle(entry, expectedAsset) {
+  mkdirSync(dist, { recursive: true });
   const build = await rolldown({
     input: join(folder, 'src', `${entry}.ts`),
     platform: 'browser',
     tsconfig: join(folder, 'tsconfig.json'),
     resolve: { alias: { './wasm/rekindle_wasm.js': glue } },
   });
-  const { output } = await build.generate({ format: 'es', minify: true, sourcemap: true, codeSplitting: false });
+  const { output } = await build.generate({ format: 'es', minify, comments: false, sourcemap: true, codeSplitting: false });
   await build.close();
   const assets = [];
   for (const file of output) {
@@ -39,10 +43,8 @@ async function bundle(entry, expectedAsset) {
   if (assets.join() !== expectedAsset) throw new Error(`${entry}.js refers to ${assets.join() || 'nothing'} instead of ${expectedAsset}`);
 }
 
-/** Writes `index.js`, and `worker.js` if the wasm module is built; removes an older one if not. */
-export async function buildScripts() {
-  mkdirSync(dist, { recursive: true });
-  await bundle('index', './worker.js');
-  if (existsSync(glue)) await bundle('worker', wasm);
-  else for (const file of ['worker.js', 'worker.js.map']) rmSync(join(dist, file), { force: true });
-}
+/** Writes `index.js`, which pages import. */
+export const buildPage = () => bundle('index', './worker.js');
+
+/** Writes `worker.js`, from the glue code of the wasm build too. */
+export const buildWorker = () => bundle('worker', wasm);

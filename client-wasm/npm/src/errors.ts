@@ -5,6 +5,8 @@
  * Messages are for people and may be improved at any time. Neither ever holds seed words, keys or tokens.
  */
 
+import type { WireError } from './rpc/messages.js';
+
 /** Every code with what it means. The table in the docs is this one. */
 export const errorCodes = {
   // What a person typed or pasted
@@ -25,6 +27,9 @@ export const errorCodes = {
   wallet_exists: 'There is already a wallet of this name.',
   wallet_not_found: 'There is no wallet of this name.',
   wallet_in_use: 'The wallet is open in another tab.',
+  wallet_locked: 'The wallet is locked; it needs its passphrase.',
+  passphrase_wrong: 'The passphrase is not the one the wallet is encrypted under.',
+  passphrase_missing: 'The wallet has no passphrase, so it cannot be locked.',
   wallet_closed: 'The wallet was closed.',
   not_joined: 'The wallet has not joined a federation yet.',
   already_joined: 'The wallet belongs to another federation already.',
@@ -51,8 +56,10 @@ export const errorCodes = {
   storage_failed: 'The browser’s storage failed.',
   storage_too_new: 'The stored wallet was written by a newer version.',
   storage_corrupt: 'The stored wallet cannot be read.',
+  storage_gone: 'The stored wallet was deleted while it was open, by the browser or by somebody.',
+  out_of_memory: 'The device has too little memory for this.',
   worker_failed: 'The wallet’s worker or its wasm file could not be loaded.',
-  crashed: 'The wallet’s worker crashed; open the wallet again.',
+  crashed: 'The wallet’s worker crashed. The next call starts another one.',
   no_randomness: 'The browser gave no secure random numbers.',
   timeout: 'It took too long.',
   aborted: 'The caller aborted it.',
@@ -94,7 +101,13 @@ export function isRekindleError(error: unknown): error is RekindleError {
   return typeof error === 'object' && error !== null && (error as Record<symbol, unknown>)[brand] === true;
 }
 
-/** Whether a string is one of the known codes. */
-export function isErrorCode(code: unknown): code is RekindleErrorCode {
-  return typeof code === 'string' && Object.hasOwn(errorCodes, code);
+/** What a call rejects with whose caller aborted it. */
+export function aborted(signal: AbortSignal): RekindleError {
+  return new RekindleError('aborted', undefined, { cause: signal.reason });
+}
+
+/** The error that the worker speaks of. A code that this package does not know is a bug in it. */
+export function fromWire({ code, message, retryable }: WireError, cause?: unknown): RekindleError {
+  if (!Object.hasOwn(errorCodes, code)) return new RekindleError('internal');
+  return new RekindleError(code, message || undefined, { retryable, ...(cause === undefined ? {} : { cause }) });
 }

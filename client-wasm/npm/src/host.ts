@@ -2,11 +2,11 @@
  * The page's worker, shared by all its wallets and counted.
  *
  * It starts with the first call and ends a moment after the last wallet is closed; the moment lets
- * `exists` followed by `open` use one worker. A worker that crashed is forgotten, so that opening the
- * wallet again starts a new one.
+ * `exists` followed by `open` use one worker. A worker that crashed is forgotten, so that the next call
+ * starts a new one.
  */
 
-import { RekindleError } from './errors.js';
+import { RekindleError, fromWire } from './errors.js';
 import { Listeners } from './listeners.js';
 import { RpcClient } from './rpc/client.js';
 import type {
@@ -61,19 +61,27 @@ export class Host {
   #linger: ReturnType<typeof setTimeout> | undefined;
   /** Whether the worker ever spoke: what fails before is a failure to load. */
   #spoke = false;
+  #dead = false;
+  /** Ends with the worker. */
+  readonly #end = new AbortController();
 
   constructor(worker: Worker, wasmUrl: string | undefined, forget: () => void) {
     this.#worker = worker;
     this.#forget = forget;
-    this.#rpc = new RpcClient((message: Request) => worker.postMessage(message));
+    this.#rpc = new RpcClient((message) => this.#post(message), fromWire);
     worker.onmessage = (event: MessageEvent<Response>) => this.#receive(event.data);
     worker.onmessageerror = () => this.#die(new RekindleError('internal', 'The worker sent something unreadable.'));
     worker.onerror = (event: ErrorEvent) => {
       event.preventDefault?.();
-      this.#die(new RekindleError(this.#spoke ? 'crashed' : 'worker_failed', undefined, { cause: event.error ?? event.message }));
+      this.#die(this.#spoke ? crashed(event.message) : new RekindleError('worker_failed', undefined, { cause: event.error ?? event.message }));
     };
-    const init: Request = { type: 'init', wasmUrl };
-    worker.postMessage(init);
+    this.#post({ type: 'init', wasmUrl });
+    this.#watchPage();
+  }
+
+  /** Whether the worker is gone. */
+  get dead(): boolean {
+    return this.#dead;
   }
 
   /** Counts one more user. */
@@ -120,21 +128,15 @@ export class Host {
   }
 
   /** Where the events of an open wallet go. */
-  attach(wallet: WalletHandle): Listeners<WalletEvents> {
-    const listeners = new Listeners<WalletEvents>();
+  attach(wallet: WalletHandle, listeners: Listeners<WalletEvents>): void {
     this.#wallets.set(wallet, listeners);
-    return listeners;
   }
 
-  /** Closes a wallet. A wallet whose worker is gone is closed already. */
-  async closeWallet(wallet: WalletHandle): Promise<void> {
+  /** Closes a wallet, and erases it if so asked. A wallet whose worker is gone is closed already. */
+  async closeWallet(wallet: WalletHandle, method: 'close' | 'closeAndErase' = 'close', signal?: AbortSignal): Promise<void> {
     this.#wallets.get(wallet)?.close();
     this.#wallets.delete(wallet);
-    try {
-      await this.#rpc.call('close', {}, { wallet });
-    } catch (error) {
-      if (!(error instanceof RekindleError && error.code === 'crashed')) throw error;
-    }
+    await this.#rpc.call(method, {}, { wallet, signal });
   }
 
   #receive(message: Response): void {
@@ -148,16 +150,44 @@ export class Host {
       case 'recovery':
         return this.#wallets.get(message.wallet)?.emit('recovery', message.progress);
       case 'crashed':
-        return this.#die(new RekindleError('crashed', undefined, { cause: message.message }));
+        return this.#die(crashed(message.message));
+      case 'state':
+        return this.#wallets.get(message.wallet)?.emit('state', message.state);
     }
   }
 
+  #post(message: Request): void {
+    this.#worker.postMessage(message);
+  }
+
+  /** A page that is hidden may never be shown again: then is the time to save. */
+  #watchPage(): void {
+    if (typeof document === 'undefined') return;
+    const { signal } = this.#end;
+    const hidden = () => {
+      if (document.visibilityState === 'hidden') this.#post({ type: 'hidden' });
+    };
+    document.addEventListener('visibilitychange', hidden, { signal });
+    addEventListener('pagehide', () => this.#post({ type: 'hidden' }), { signal });
+  }
+
   #die(error: RekindleError): void {
+    if (this.#dead) return;
+    this.#dead = true;
+    this.#end.abort();
     clearTimeout(this.#linger);
     this.#forget();
     this.#worker.terminate();
     this.#rpc.die(error);
-    for (const listeners of this.#wallets.values()) listeners.close(error);
+    for (const listeners of this.#wallets.values()) {
+      listeners.interrupt(error);
+      // Whoever shows the wallet asks again, and so starts another worker.
+      listeners.emit('change', undefined);
+    }
     this.#wallets.clear();
   }
+}
+
+function crashed(cause: string): RekindleError {
+  return new RekindleError('crashed', undefined, { retryable: true, cause });
 }

@@ -9,7 +9,7 @@ type Listener = (value: never) => void;
 export class Listeners<Events> {
   readonly #byEvent = new Map<keyof Events, Set<{ call: Listener }>>();
   readonly #onClose = new Set<{ call: (reason: RekindleError | undefined) => void }>();
-  #closed: { reason: RekindleError | undefined } | undefined;
+  #closed = false;
 
   /** Adds a listener. The same function added twice is called twice. */
   add<E extends keyof Events>(event: E, listener: (value: Events[E]) => void): Canceller {
@@ -18,10 +18,13 @@ export class Listeners<Events> {
     return register(set, { call: listener as Listener });
   }
 
-  /** Called once when no event will come any more; at once if that is already so. */
+  /**
+   * Called when steps are missed from now on: because of `reason` the worker is gone, or without one the wallet was
+   * closed, for good. At once if it is closed.
+   */
   onClose(listener: (reason: RekindleError | undefined) => void): Canceller {
     if (this.#closed) {
-      listener(this.#closed.reason);
+      listener(undefined);
       return () => {};
     }
     return register(this.#onClose, { call: listener });
@@ -32,13 +35,17 @@ export class Listeners<Events> {
     for (const entry of [...(this.#byEvent.get(event) ?? [])]) guarded(() => entry.call(value as never));
   }
 
-  /** Forgets all listeners. `reason` says what broke, undefined for an orderly end. */
-  close(reason?: RekindleError): void {
-    if (this.#closed) return;
-    this.#closed = { reason };
+  /** Forgets all listeners, for good. */
+  close(): void {
+    this.#closed = true;
     this.#byEvent.clear();
-    for (const entry of this.#onClose) guarded(() => entry.call(reason));
+    this.interrupt(undefined);
     this.#onClose.clear();
+  }
+
+  /** Ends what follows the wallet step by step, because of `reason`; those who listen for events hear of the next one. */
+  interrupt(reason: RekindleError | undefined): void {
+    for (const entry of [...this.#onClose]) guarded(() => entry.call(reason));
   }
 }
 

@@ -28,8 +28,28 @@ export interface WalletOptions extends HostOptions, Abortable {
   name?: string | undefined;
 }
 
+/** How {@link Wallet.create} makes a wallet. */
+export interface CreateOptions extends WalletOptions {
+  /**
+   * Encrypts what the wallet stores, its seed words first, under a key made from it. Without one, whoever can read the
+   * browser profile has the money. It cannot be recovered; the seed words can bring the wallet back without it.
+   */
+  passphrase?: string | undefined;
+}
+
+/** How {@link Wallet.open} opens a wallet. */
+export interface OpenOptions extends WalletOptions {
+  /** The wallet's passphrase. A wallet that has one opens locked without it. */
+  passphrase?: string | undefined;
+  /**
+   * If the wallet is open in another tab: `reject` with `wallet_in_use`, the default, or `follow` it there, that is
+   * show what it shows. A wallet that follows becomes this tab's when the other one closes it or is gone.
+   */
+  whenInUse?: 'reject' | 'follow' | undefined;
+}
+
 /** What {@link Wallet.recover} needs. */
-export interface RecoverOptions extends WalletOptions {
+export interface RecoverOptions extends CreateOptions {
   /** The twelve seed words, as one string or one by one. Case and surrounding space do not matter. */
   words: string | readonly string[];
   /** An invite code of the federation that issued the money. */
@@ -219,6 +239,25 @@ export interface RecoveryFault {
   retryable: boolean;
 }
 
+/**
+ * How this tab has the wallet.
+ *
+ * - `open`: it is this tab's
+ * - `locked`: it is this tab's, and its secrets are not in memory; {@link Wallet.unlock} changes that
+ * - `following`: it is another tab's; what it shows can be read here, and {@link Wallet.takeOver} brings it over
+ */
+export type WalletState = 'open' | 'locked' | 'following';
+
+/** How safe the browser keeps what this site stores. */
+export interface StorageInfo {
+  /** Whether the browser promises not to delete it by itself when the device runs out of space. */
+  persistent: boolean;
+  /** What the site uses, roughly. Absent where the browser does not tell. */
+  usageBytes?: number | undefined;
+  /** What the site may use at most, roughly. Absent where the browser does not tell. */
+  quotaBytes?: number | undefined;
+}
+
 /** Figures for tests, benchmarks and bug reports. */
 export interface Diagnostics {
   /** Size of the wasm memory. It never shrinks, so this is also its peak. */
@@ -231,6 +270,8 @@ export interface WalletEvents {
   change: undefined;
   /** Recovery moved on. */
   recovery: RecoveryProgress;
+  /** The wallet was locked or unlocked, or went to or came from another tab. */
+  state: WalletState;
 }
 
 /** Ends a subscription. Calling it again does nothing. */

@@ -19,6 +19,13 @@ export function checkText(field: string, value: unknown): string {
   throw new RekindleError('argument_invalid', `\`${field}\` must be a string.`);
 }
 
+/** A passphrase in the one form that Unicode has for what was typed, or none. */
+export function checkPassphrase(value: unknown): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === 'string' && value !== '') return value.normalize('NFKC');
+  throw new RekindleError('argument_invalid', 'A passphrase is a string that is not empty.');
+}
+
 /** An amount above zero that fits the protocol. */
 export function checkAmount(value: unknown): bigint {
   if (typeof value !== 'bigint') {

@@ -6,28 +6,32 @@
  * makes the package safe to import where there is no browser. All wallets of a page share one worker.
  */
 
-import { RekindleError } from './errors.js';
+import { Connection } from './connection.js';
 import { type Host, acquireHost } from './host.js';
-import { Listeners } from './listeners.js';
-import type { WalletCalls, WalletHandle, WalletMethod } from './rpc/messages.js';
-import { iterateProgress } from './progress.js';
+import { iterate } from './iterate.js';
+import { askToKeep, storageInfo } from './persistence.js';
+import type { WalletHandle } from './rpc/messages.js';
 import type {
   Abortable,
   Balance,
   Canceller,
+  CreateOptions,
   Diagnostics,
   FederationInfo,
   HistoryOptions,
+  OpenOptions,
   Operation,
   OutstandingToken,
   Received,
   RecoverOptions,
   RecoveryProgress,
   SentToken,
+  StorageInfo,
   WalletEvents,
   WalletOptions,
+  WalletState,
 } from './types.js';
-import { checkAmount, checkLimit, checkName, checkText, joinWords } from './validate.js';
+import { checkAmount, checkLimit, checkName, checkPassphrase, checkText, joinWords } from './validate.js';
 
 /**
  * An open wallet of one federation.
@@ -44,19 +48,14 @@ import { checkAmount, checkLimit, checkName, checkText, joinWords } from './vali
  * ```
  */
 export class Wallet implements AsyncDisposable {
-  readonly #host: Host;
-  readonly #handle: WalletHandle;
-  readonly #listeners: Listeners<WalletEvents>;
-  #closing: Promise<void> | undefined;
+  readonly #connection: Connection;
 
   /** Name of this wallet in this browser profile. */
   readonly name: string;
 
-  private constructor(name: string, host: Host, handle: WalletHandle) {
+  private constructor(name: string, connection: Connection) {
     this.name = name;
-    this.#host = host;
-    this.#handle = handle;
-    this.#listeners = host.attach(handle);
+    this.#connection = connection;
   }
 
   /**
@@ -64,18 +63,23 @@ export class Wallet implements AsyncDisposable {
    *
    * Rejects with `wallet_exists`, `name_invalid`, or one of the storage codes.
    */
-  static create(options: WalletOptions = {}): Promise<Wallet> {
-    return Wallet.#start(options, (host, name) => host.openWallet('create', { name }, options.signal));
+  static create(options: CreateOptions = {}): Promise<Wallet> {
+    return Wallet.#start(options, async (host, name) =>
+      host.openWallet('create', { name, passphrase: checkPassphrase(options.passphrase) }, options.signal),
+    );
   }
 
   /**
    * Opens a wallet of this browser profile. A recovery that was under way goes on by itself, from its
-   * last snapshot.
+   * last snapshot. A wallet with a passphrase opens locked unless it is given.
    *
-   * Rejects with `wallet_not_found`, `wallet_in_use`, or one of the storage codes.
+   * Rejects with `wallet_not_found`, `wallet_in_use`, `passphrase_wrong`, or one of the storage codes.
    */
-  static open(options: WalletOptions = {}): Promise<Wallet> {
-    return Wallet.#start(options, (host, name) => host.openWallet('open', { name }, options.signal));
+  static open(options: OpenOptions = {}): Promise<Wallet> {
+    return Wallet.#start(options, async (host, name) => {
+      const params = { name, passphrase: checkPassphrase(options.passphrase), follow: options.whenInUse === 'follow' };
+      return host.openWallet('open', params, options.signal);
+    });
   }
 
   /** Whether this browser profile has a wallet of that name. */
@@ -94,12 +98,15 @@ export class Wallet implements AsyncDisposable {
    * Rejects with `words_count`, `words_unknown`, `words_checksum`, `invite_invalid`, `wallet_exists`,
    * `federation_unreachable`, `config_mismatch`, or one of the storage codes.
    */
-  static recover(options: RecoverOptions): Promise<Wallet> {
-    return Wallet.#start(options, async (host, name) => {
+  static async recover(options: RecoverOptions): Promise<Wallet> {
+    const wallet = await Wallet.#start(options, async (host, name) => {
       const { everySession } = options;
-      const params = { name, words: joinWords(options.words), invite: checkText('invite', options.invite), everySession };
+      const [words, invite] = [joinWords(options.words), checkText('invite', options.invite)];
+      const params = { name, words, invite, everySession, passphrase: checkPassphrase(options.passphrase) };
       return host.openWallet('recover', params, options.signal);
     }, options.onProgress);
+    void askToKeep();
+    return wallet;
   }
 
   /**
@@ -114,23 +121,26 @@ export class Wallet implements AsyncDisposable {
 
   /**
    * Joins the federation that an invite code names: fetches its configuration, checks it against the
-   * code, and stores it. Joining the same federation again is no error.
+   * code, and stores it. Joining the same federation again is no error. From now on there may be money
+   * here, so the browser is asked to keep what is stored; see {@link Wallet.storage}.
    *
    * Rejects with `invite_invalid`, `already_joined`, `federation_unreachable`, `config_mismatch`,
    * `version_unsupported`.
    */
   async join(options: { invite: string } & Abortable): Promise<FederationInfo> {
-    return this.#call('join', { invite: checkText('invite', options?.invite) }, options);
+    const federation = await this.#connection.call('join', { invite: checkText('invite', options?.invite) }, options.signal);
+    void askToKeep();
+    return federation;
   }
 
   /** The federation this wallet has joined, or undefined. Needs no network. */
   async federation(options: Abortable = {}): Promise<FederationInfo | undefined> {
-    return this.#call('federation', {}, options);
+    return this.#connection.call('federation', {}, options.signal);
   }
 
   /** What the wallet holds. Needs no network. During a recovery: what was found so far. */
   async balance(options: Abortable = {}): Promise<Balance> {
-    return this.#call('balance', {}, options);
+    return this.#connection.call('balance', {}, options.signal);
   }
 
   /**
@@ -140,7 +150,7 @@ export class Wallet implements AsyncDisposable {
    * Rejects with `not_joined`.
    */
   async depositAddress(options: Abortable = {}): Promise<string> {
-    return this.#call('depositAddress', {}, options);
+    return this.#connection.call('depositAddress', {}, options.signal);
   }
 
   /**
@@ -148,7 +158,7 @@ export class Wallet implements AsyncDisposable {
    * with those it claimed, possibly none.
    */
   async claimDeposits(options: Abortable = {}): Promise<Received[]> {
-    return this.#call('claimDeposits', {}, options);
+    return this.#connection.call('claimDeposits', {}, options.signal);
   }
 
   /**
@@ -161,7 +171,7 @@ export class Wallet implements AsyncDisposable {
    * `recovery_running`, `federation_unreachable`.
    */
   async send(options: { amountSats: bigint } & Abortable): Promise<SentToken> {
-    return this.#call('send', { amountSats: checkAmount(options?.amountSats) }, options);
+    return this.#connection.call('send', { amountSats: checkAmount(options?.amountSats) }, options.signal);
   }
 
   /**
@@ -172,12 +182,12 @@ export class Wallet implements AsyncDisposable {
    * `recovery_running`, `federation_unreachable`.
    */
   async redeem(options: { token: string } & Abortable): Promise<Received> {
-    return this.#call('redeem', { token: checkText('token', options?.token) }, options);
+    return this.#connection.call('redeem', { token: checkText('token', options?.token) }, options.signal);
   }
 
   /** Sent tokens that nobody has redeemed yet, newest first. Needs no network. */
   async outstanding(options: Abortable = {}): Promise<OutstandingToken[]> {
-    return this.#call('outstanding', {}, options);
+    return this.#connection.call('outstanding', {}, options.signal);
   }
 
   /**
@@ -186,12 +196,12 @@ export class Wallet implements AsyncDisposable {
    * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `federation_unreachable`.
    */
   async reclaim(options: { operationId: string } & Abortable): Promise<Received> {
-    return this.#call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options);
+    return this.#connection.call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options.signal);
   }
 
   /** What happened, newest first. Needs no network. */
   async history(options: HistoryOptions = {}): Promise<Operation[]> {
-    return this.#call('history', { limit: checkLimit(options.limit), before: options.before }, options);
+    return this.#connection.call('history', { limit: checkLimit(options.limit), before: options.before }, options.signal);
   }
 
   /**
@@ -199,7 +209,7 @@ export class Wallet implements AsyncDisposable {
    * owner on demand, and keep them nowhere.
    */
   async seedWords(options: Abortable = {}): Promise<string[]> {
-    return this.#call('seedWords', {}, options);
+    return this.#connection.call('seedWords', {}, options.signal);
   }
 
   /**
@@ -207,7 +217,7 @@ export class Wallet implements AsyncDisposable {
    * Needs no network.
    */
   async recovery(options: Abortable = {}): Promise<RecoveryProgress | undefined> {
-    return this.#call('recovery', {}, options);
+    return this.#connection.call('recovery', {}, options.signal);
   }
 
   /**
@@ -216,17 +226,19 @@ export class Wallet implements AsyncDisposable {
    * there is no recovery. Aborting rejects with `aborted`.
    */
   recoveryProgress(options: Abortable = {}): AsyncIterable<RecoveryProgress> {
-    return iterateProgress({
+    const { listeners } = this.#connection;
+    return iterate({
       current: () => this.recovery(options),
-      subscribe: (listener) => this.#listeners.add('recovery', listener),
-      closed: (listener) => this.#listeners.onClose(listener),
+      subscribe: (listener) => listeners.add('recovery', listener),
+      closed: (listener) => listeners.onClose(listener),
+      isLast: ({ state }) => state === 'done' || state === 'failed',
       signal: options.signal,
     });
   }
 
   /** Stops the recovery, also across restarts, until {@link Wallet.resumeRecovery}. Nothing is lost. */
   async pauseRecovery(options: Abortable = {}): Promise<void> {
-    await this.#call('steerRecovery', { how: 'pause' }, options);
+    await this.#connection.call('steerRecovery', { how: 'pause' }, options.signal);
   }
 
   /**
@@ -234,7 +246,7 @@ export class Wallet implements AsyncDisposable {
    * cancelled one from scratch.
    */
   async resumeRecovery(options: Abortable = {}): Promise<void> {
-    await this.#call('steerRecovery', { how: 'resume' }, options);
+    await this.#connection.call('steerRecovery', { how: 'resume' }, options.signal);
   }
 
   /**
@@ -243,7 +255,7 @@ export class Wallet implements AsyncDisposable {
    * stays.
    */
   async cancelRecovery(options: Abortable = {}): Promise<void> {
-    await this.#call('steerRecovery', { how: 'cancel' }, options);
+    await this.#connection.call('steerRecovery', { how: 'cancel' }, options.signal);
   }
 
   /**
@@ -251,12 +263,61 @@ export class Wallet implements AsyncDisposable {
    * can be moved. What was submitted or received stays.
    */
   async restartRecovery(options: Abortable = {}): Promise<void> {
-    await this.#call('steerRecovery', { how: 'restart' }, options);
+    await this.#connection.call('steerRecovery', { how: 'restart' }, options.signal);
+  }
+
+  /** How this tab has the wallet; `state` events tell of changes. */
+  async state(options: Abortable = {}): Promise<WalletState> {
+    return this.#connection.call('state', {}, options.signal);
+  }
+
+  /** Whether what the wallet stores is encrypted under a passphrase. */
+  async hasPassphrase(options: Abortable = {}): Promise<boolean> {
+    return this.#connection.call('hasPassphrase', {}, options.signal);
+  }
+
+  /**
+   * Stops the wallet and erases its secrets from memory, until {@link Wallet.unlock}. Other calls reject with
+   * `wallet_locked` meanwhile; what is under way is stopped at a safe point and stays stored.
+   *
+   * Rejects with `passphrase_missing` if the wallet has none, and with `wallet_in_use`.
+   */
+  async lock(options: Abortable = {}): Promise<void> {
+    await this.#connection.call('lock', {}, options.signal);
+  }
+
+  /** Opens a locked wallet with its passphrase. Rejects with `passphrase_wrong`, `out_of_memory`, `wallet_in_use`. */
+  async unlock(options: { passphrase: string } & Abortable): Promise<void> {
+    // No passphrase at all is refused like an empty one.
+    await this.#connection.call('unlock', { passphrase: checkPassphrase(options?.passphrase ?? '') }, options.signal);
+  }
+
+  /**
+   * Encrypts everything anew under the passphrase `next`, or under none without it. `current` is the one it has, if any.
+   *
+   * Rejects with `passphrase_wrong`, `out_of_memory`, or one of the storage codes; then nothing has changed.
+   */
+  async changePassphrase(options: { current?: string | undefined; next?: string | undefined } & Abortable): Promise<void> {
+    const params = { current: checkPassphrase(options?.current), next: checkPassphrase(options?.next) };
+    await this.#connection.call('changePassphrase', params, options.signal);
+  }
+
+  /**
+   * Brings a wallet that is open in another tab to this one; that tab follows from then on. A wallet with a passphrase
+   * arrives locked. Rejects with `wallet_in_use` if the other tab does not let go within seconds.
+   */
+  async takeOver(options: Abortable = {}): Promise<void> {
+    await this.#connection.call('takeOver', {}, options.signal);
+  }
+
+  /** How safe the browser keeps this wallet. It was asked to keep it when the wallet joined or was recovered. */
+  async storage(options: Abortable = {}): Promise<StorageInfo> {
+    return storageInfo(options.signal);
   }
 
   /** Figures for tests, benchmarks and bug reports; nothing in them is secret. */
   async diagnostics(options: Abortable = {}): Promise<Diagnostics> {
-    return this.#call('diagnostics', {}, options);
+    return this.#connection.call('diagnostics', {}, options.signal);
   }
 
   /**
@@ -266,7 +327,25 @@ export class Wallet implements AsyncDisposable {
    * @returns ends the subscription
    */
   on<E extends keyof WalletEvents>(event: E, listener: (value: WalletEvents[E]) => void): Canceller {
-    return this.#listeners.add(event, listener);
+    return this.#connection.listeners.add(event, listener);
+  }
+
+  /**
+   * The same events as an async iterable, from its first step on. A slow reader gets the latest event only. Ends when
+   * the wallet is closed. Aborting rejects with `aborted`.
+   *
+   * ```ts
+   * for await (const state of wallet.events('state', { signal })) show(state);
+   * ```
+   */
+  events<E extends keyof WalletEvents>(event: E, options: Abortable = {}): AsyncIterable<WalletEvents[E]> {
+    const { listeners } = this.#connection;
+    return iterate<WalletEvents[E]>({
+      subscribe: (listener) => listeners.add(event, listener),
+      // The next worker's events are as good.
+      closed: (listener) => listeners.onClose((reason) => reason ?? listener(undefined)),
+      signal: options.signal,
+    });
   }
 
   /**
@@ -274,20 +353,15 @@ export class Wallet implements AsyncDisposable {
    * with `wallet_closed`. Closing again does nothing.
    */
   close(): Promise<void> {
-    this.#closing ??= this.#host.closeWallet(this.#handle).finally(() => this.#host.release());
-    return this.#closing;
+    return this.#connection.close();
   }
 
-  /** Closes this wallet and deletes it from this browser profile for good; see the static {@link Wallet.erase}. */
+  /**
+   * Closes this wallet and deletes it from this browser profile for good; see the static {@link Wallet.erase}.
+   * Rejects with `wallet_in_use` if it is another tab's. Once it has begun, aborting ends only the wait.
+   */
   async erase(options: Abortable = {}): Promise<void> {
-    if (this.#closing) throw new RekindleError('wallet_closed');
-    const host = this.#host.retain();
-    try {
-      await this.close();
-      await host.call('erase', { name: this.name }, options.signal);
-    } finally {
-      host.release();
-    }
+    await this.#connection.erase(options.signal);
   }
 
   /** The same as {@link Wallet.close}, for `await using`. */
@@ -295,24 +369,16 @@ export class Wallet implements AsyncDisposable {
     return this.close();
   }
 
-  async #call<M extends WalletMethod>(
-    method: M,
-    params: WalletCalls[M]['params'],
-    options: Abortable,
-  ): Promise<WalletCalls[M]['result']> {
-    if (this.#closing) throw new RekindleError('wallet_closed');
-    return this.#host.callWallet(this.#handle, method, params, options.signal);
-  }
-
   static async #start(
-    options: WalletOptions,
+    options: OpenOptions,
     begin: (host: Host, name: string) => Promise<WalletHandle>,
     onProgress?: (progress: RecoveryProgress) => void,
   ): Promise<Wallet> {
     const name = checkName(options?.name);
     const host = acquireHost(options);
     try {
-      const wallet = new Wallet(name, host, await begin(host, name));
+      const connection = new Connection(host, await begin(host, name), { name, host: options, follow: options.whenInUse === 'follow' });
+      const wallet = new Wallet(name, connection);
       if (onProgress) wallet.on('recovery', onProgress);
       return wallet;
     } catch (error) {

@@ -1,25 +1,27 @@
 /** The wasm module as the engine that the worker serves. */
 
-import init, { WasmWallet, walletErase, walletExists } from './wasm/rekindle_wasm.js';
+import { WasmWallet, initSync, walletErase, walletExists } from './wasm/rekindle_wasm.js';
 import { lockWallet } from './lock.js';
 import type { Engine, EngineListener, EngineWallet } from './rpc/engine.js';
+import type { EngineCalls } from './rpc/messages.js';
+import { TabWallet } from './tab-wallet.js';
 
-/** Loads the wasm module; from its place beside the glue code unless a URL is given. */
+/** Loads the wasm module; from its place beside this script unless a URL is given. */
 export async function loadWasmEngine(wasmUrl: string | undefined): Promise<Engine> {
-  const { memory } = await (wasmUrl === undefined ? init() : init({ module_or_path: wasmUrl }));
-  return new WasmEngine(memory);
+  const response = await fetch(wasmUrl ?? new URL('rekindle_wasm_bg.wasm', import.meta.url));
+  if (!response.ok) throw new Error(`HTTP status ${response.status}`);
+  initSync({ module: await compile(response) });
+  return wasmEngine;
 }
 
-class WasmEngine implements Engine {
-  readonly #memory: WebAssembly.Memory;
+/** Browsers compile while they load only what a server calls by its name, which not every server knows. */
+async function compile(response: Response): Promise<WebAssembly.Module> {
+  if (response.headers.get('content-type') === 'application/wasm') return WebAssembly.compileStreaming(response);
+  return WebAssembly.compile(await response.arrayBuffer());
+}
 
-  constructor(memory: WebAssembly.Memory) {
-    this.#memory = memory;
-  }
-
-  exists(name: string): Promise<boolean> {
-    return walletExists(name);
-  }
+const wasmEngine: Engine = {
+  exists: walletExists,
 
   async erase(name: string): Promise<void> {
     const free = await lockWallet(name);
@@ -28,68 +30,20 @@ class WasmEngine implements Engine {
     } finally {
       free();
     }
-  }
+  },
 
-  create(name: string, on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
-    return this.#locked(name, signal, () => WasmWallet.create(name, on.change, on.recovery, signal));
-  }
+  create({ name, passphrase }: EngineCalls['create']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
+    return TabWallet.begin(name, on, signal, (notify) => WasmWallet.create(name, passphrase, notify, signal));
+  },
 
-  open(name: string, on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
-    return this.#locked(name, signal, () => WasmWallet.open(name, on.change, on.recovery, signal));
-  }
+  open({ name, passphrase, follow }: EngineCalls['open']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
+    return TabWallet.open(name, passphrase, follow === true, on, signal);
+  },
 
-  recover(
-    name: string,
-    words: string,
-    invite: string,
-    on: EngineListener,
-    signal: AbortSignal,
-    everySession = false,
-  ): Promise<EngineWallet> {
-    return this.#locked(name, signal, () =>
-      WasmWallet.recover(name, words, invite, everySession, on.change, on.recovery, signal),
+  recover(params: EngineCalls['recover']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {
+    const { name, words, invite, passphrase, everySession = false } = params;
+    return TabWallet.begin(name, on, signal, (notify) =>
+      WasmWallet.recover(name, words, invite, passphrase, everySession, notify, signal),
     );
-  }
-
-  /** Opens a wallet under its lock, which it keeps until it is closed. */
-  async #locked(name: string, signal: AbortSignal, open: () => Promise<WasmWallet>): Promise<EngineWallet> {
-    const free = await lockWallet(name, signal);
-    try {
-      return adapt(await open(), this.#memory, free);
-    } catch (error) {
-      free();
-      throw error;
-    }
-  }
-}
-
-/** One call of the worker's protocol is one call of the wasm module. */
-function adapt(wallet: WasmWallet, memory: WebAssembly.Memory, unlock: () => void): EngineWallet {
-  return {
-    join: ({ invite }, signal) => wallet.join(invite, signal),
-    federation: async () => wallet.federation(),
-    balance: async () => wallet.balance(),
-    depositAddress: async () => wallet.depositAddress(),
-    claimDeposits: (_, signal) => wallet.claimDeposits(signal),
-    send: ({ amountSats }, signal) => wallet.send(amountSats, signal),
-    redeem: ({ token }, signal) => wallet.redeem(token, signal),
-    outstanding: async () => wallet.outstanding(),
-    reclaim: ({ operationId }, signal) => wallet.reclaim(operationId, signal),
-    history: async ({ limit, before }) => wallet.history(limit, before),
-    seedWords: async () => wallet.seedWords(),
-    recovery: async () => wallet.recovery(),
-    async steerRecovery({ how }, signal) {
-      await wallet.steerRecovery(how, signal);
-      return undefined;
-    },
-    diagnostics: async () => ({ wasmMemoryBytes: memory.buffer.byteLength }),
-    async close() {
-      try {
-        wallet.close();
-      } finally {
-        unlock();
-      }
-      return undefined;
-    },
-  };
-}
+  },
+};

@@ -13,7 +13,7 @@ const listeners = new Map<string, EngineListener>();
 beforeEach(() => {
   workers = new FakeWorkers();
   workers.use({
-    open: (name, listener) => {
+    open: ({ name }, listener) => {
       listeners.set(name, listener);
       return Promise.resolve(
         engineWallet({
@@ -68,7 +68,7 @@ it('lets no listener disturb another', async () => {
 
 it('does not lose what is reported while the wallet opens', async () => {
   workers.use({
-    recover: (_name, _words, _invite, listener) => {
+    recover: (_params, listener) => {
       listener.recovery(step(1));
       listener.recovery(step(2));
       return Promise.resolve(engineWallet());
@@ -138,6 +138,50 @@ it('ends with `crashed` when the worker dies', async () => {
   const next = rejection(steps.next());
   workers.started.at(-1)?.onerror?.({ message: 'gone' });
   expect(await next).toMatchObject({ code: 'crashed' });
+});
+
+it('iterates events, the latest only, until the wallet is closed', async () => {
+  const { wallet, listener } = await open();
+  const changes = wallet.events('change')[Symbol.asyncIterator]();
+  const states = wallet.events('state')[Symbol.asyncIterator]();
+  const [change, state] = [changes.next(), states.next()];
+  listener.change();
+  expect(await change).toEqual({ done: false, value: undefined });
+  for (const now of ['open', 'locked', 'following'] as const) listener.state(now);
+  expect(await state).toEqual({ done: false, value: 'open' });
+  await wallet.balance();
+  expect(await states.next()).toEqual({ done: false, value: 'following' });
+  const after = [changes.next(), states.next()];
+  await wallet.close();
+  expect(await Promise.all(after)).toEqual(after.map(() => ({ done: true, value: undefined })));
+  expect(await wallet.events('change')[Symbol.asyncIterator]().next()).toMatchObject({ done: true });
+});
+
+it('goes on with events of the next worker', async () => {
+  const { wallet } = await open();
+  const changes = wallet.events('change')[Symbol.asyncIterator]();
+  const change = changes.next();
+  workers.started.at(-1)?.onerror?.({ message: 'gone' });
+  expect(await change).toMatchObject({ done: false });
+  await wallet.balance();
+  const next = changes.next();
+  listeners.get('default')?.change();
+  expect(await next).toMatchObject({ done: false });
+  const last = changes.next();
+  await wallet.close();
+  expect(await last).toMatchObject({ done: true });
+});
+
+it('ends the iteration of events when its signal says so', async () => {
+  const { wallet, listener } = await open();
+  const controller = new AbortController();
+  const states = wallet.events('state', { signal: controller.signal })[Symbol.asyncIterator]();
+  const state = rejection(states.next());
+  controller.abort('enough');
+  expect(await state).toMatchObject({ code: 'aborted', cause: 'enough' });
+  // Nobody listens any more.
+  listener.state('locked');
+  expect(await states.next()).toMatchObject({ done: true });
 });
 
 /** Opens a wallet with this recovery, in the one worker of the test. */

@@ -1,22 +1,7 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { lockWallet } from '../src/lock.js';
+import { FakeLocks } from './fake-locks.js';
 import { rejection } from './support.js';
-
-type Hold = () => Promise<void>;
-
-/** The part of the Web Locks API that is used: exclusive locks, first come first served. */
-class FakeLocks {
-  readonly #tails = new Map<string, Promise<void>>();
-
-  async request(name: string, { signal }: { signal: AbortSignal }, hold: Hold): Promise<void> {
-    const before = this.#tails.get(name) ?? Promise.resolve();
-    let release!: () => void;
-    this.#tails.set(name, before.then(() => new Promise((resolve) => (release = resolve))));
-    await Promise.race([before, rejectOnAbort(signal)]);
-    await hold();
-    release();
-  }
-}
 
 beforeEach(() => {
   vi.stubGlobal('navigator', { locks: new FakeLocks() });
@@ -58,12 +43,19 @@ it('stops waiting when told to', async () => {
   expect(await waiting).toMatchObject({ code: 'aborted' });
 });
 
-it('does without where there are no locks', async () => {
-  vi.stubGlobal('navigator', {});
-  (await lockWallet('a'))();
+it('does not depend on the browser to notice, and gives back what comes too late', async () => {
+  const { locks } = navigator;
+  vi.stubGlobal('navigator', { locks: { request: (name: string, _: object, hold: () => Promise<void>) => locks.request(name, {}, hold) } });
+  const free = await lockWallet('a');
+  const controller = new AbortController();
+  const waiting = rejection(lockWallet('a', controller.signal));
+  controller.abort();
+  expect(await waiting).toMatchObject({ code: 'aborted' });
+  free();
   (await lockWallet('a'))();
 });
 
-function rejectOnAbort(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)));
-}
+it('refuses where there are no locks, rather than let two tabs write', async () => {
+  vi.stubGlobal('navigator', {});
+  expect(await rejection(lockWallet('a'))).toMatchObject({ code: 'storage_unavailable' });
+});

@@ -1,17 +1,23 @@
 /** Small pieces the tests share. */
 
 import type { EngineListener, EngineWallet } from '../src/rpc/engine.js';
+import type { EngineCalls, WalletCalls, WalletMethod } from '../src/rpc/messages.js';
 import type { RecoveryProgress } from '../src/types.js';
 
+type Calls = {
+  [M in WalletMethod]: (params: WalletCalls[M]['params'], signal: AbortSignal) => Promise<WalletCalls[M]['result']>;
+};
+
 /** A wallet of which a test supplies only the calls it uses. */
-export function engineWallet(calls: Partial<EngineWallet> = {}): EngineWallet {
-  return { close: () => Promise.resolve(undefined), ...calls } as EngineWallet;
+export function engineWallet(given: Partial<Calls> = {}, saveSoon = () => {}): EngineWallet {
+  const calls = { close: () => Promise.resolve(undefined), ...given } as Calls;
+  return { call: (method, params, signal) => calls[method](params as never, signal) as never, saveSoon };
 }
 
 /** An engine whose `create` and `open` give this wallet, and what the wallet may report. */
 export function engineWith(wallet: EngineWallet) {
   const seen: { listener?: EngineListener } = {};
-  const start = (_name: string, listener: EngineListener) => {
+  const start = (_params: EngineCalls['create']['params'], listener: EngineListener) => {
     seen.listener = listener;
     return Promise.resolve(wallet);
   };

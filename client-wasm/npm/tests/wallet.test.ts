@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { RekindleError, Wallet, isRekindleError } from '../src/index.js';
-import type { Balance } from '../src/index.js';
+import type { Balance, FederationInfo } from '../src/index.js';
+import type { EngineCalls } from '../src/rpc/messages.js';
 import { FakeWorkers } from './fake-worker.js';
 import { deferred, engineWallet, engineWith, rejection, untilAborted } from './support.js';
 
@@ -44,10 +45,10 @@ describe('calls', () => {
   });
 
   it('normalise words and trim pasted text', async () => {
-    const recover = vi.fn((_name: string, _words: string, _invite: string) => Promise.resolve(engineWallet()));
+    const recover = vi.fn((_params: EngineCalls['recover']['params']) => Promise.resolve(engineWallet()));
     workers.use({ recover });
     await Wallet.recover({ workerUrl, words: ['  Abandon ', 'ABOUT'], invite: ' rk1abc\n' });
-    expect(recover.mock.calls[0]?.slice(0, 3)).toEqual(['default', 'abandon about', 'rk1abc']);
+    expect(recover.mock.calls[0]?.[0]).toEqual({ name: 'default', words: 'abandon about', invite: 'rk1abc' });
   });
 
   it.each([
@@ -229,38 +230,63 @@ describe('closing', () => {
     expect(close).toHaveBeenCalledTimes(1);
   });
 
-  it('comes before erasing', async () => {
-    const order: string[] = [];
-    const { engine } = engineWith(engineWallet({
-      close: () => {
-        order.push('close');
-        return Promise.resolve(undefined);
-      },
-    }));
-    workers.use({
-      ...engine,
-      erase: (name) => {
-        order.push(`erase ${name}`);
-        return Promise.resolve();
-      },
-    });
-    const wallet = await Wallet.open({ workerUrl, name: 'mine' });
+  it('and erasing are one step, after which it is closed', async () => {
+    const closeAndErase = vi.fn(() => Promise.resolve(undefined));
+    const wallet = await openWith({ closeAndErase });
     await wallet.erase();
-    expect(order).toEqual(['close', 'erase mine']);
+    expect(closeAndErase).toHaveBeenCalledTimes(1);
+    expect(await rejection(wallet.balance())).toMatchObject({ code: 'wallet_closed' });
     expect(await rejection(wallet.erase())).toMatchObject({ code: 'wallet_closed' });
+  });
+
+  it('can be aborted before it erases, and only waited for no longer after', async () => {
+    const { promise, resolve } = deferred<undefined>();
+    const closeAndErase = vi.fn(() => promise);
+    const wallet = await openWith({ closeAndErase, depositAddress: () => Promise.resolve('address') });
+    expect(await rejection(wallet.erase({ signal: AbortSignal.abort() }))).toMatchObject({ code: 'aborted' });
+    expect(await wallet.depositAddress()).toBe('address');
+    expect(closeAndErase).not.toHaveBeenCalled();
+    const controller = new AbortController();
+    const erasing = rejection(wallet.erase({ signal: controller.signal }));
+    await vi.waitFor(() => expect(closeAndErase).toHaveBeenCalledTimes(1));
+    controller.abort();
+    expect(await erasing).toMatchObject({ code: 'aborted' });
+    resolve(undefined);
+    await wallet.close();
   });
 });
 
 describe('a worker that dies', () => {
-  it('fails what waits, and the next wallet gets a new one', async () => {
-    const wallet = await openWith({ balance: () => new Promise(() => {}) });
+  it('fails what waits, and the next call has another one', async () => {
+    const wallet = await openWith({ balance: () => new Promise(() => {}), depositAddress: () => Promise.resolve('address') });
+    const heard = vi.fn();
+    wallet.on('change', heard);
     const waiting = rejection(wallet.balance());
     workers.started[0]?.onerror?.({ message: 'unreachable' });
-    expect(await waiting).toMatchObject({ code: 'crashed' });
-    expect(await rejection(wallet.balance())).toMatchObject({ code: 'crashed' });
-    await wallet.close();
-    await Wallet.open({ workerUrl });
+    expect(await waiting).toMatchObject({ code: 'crashed', retryable: true });
+    expect(heard).toHaveBeenCalledTimes(1);
+    expect(await Promise.all([wallet.depositAddress(), wallet.depositAddress()])).toEqual(['address', 'address']);
     expect(workers.started).toHaveLength(2);
+  });
+
+  it('leaves listeners with what the next one reports', async () => {
+    const { engine, seen } = engineWith(engineWallet({ state: () => Promise.resolve('locked') }));
+    workers.use(engine);
+    const wallet = await Wallet.open({ workerUrl });
+    const heard = vi.fn();
+    wallet.on('state', heard);
+    workers.started[0]?.onerror?.({ message: 'unreachable' });
+    expect(await wallet.state()).toBe('locked');
+    seen.listener?.state('locked');
+    await vi.waitFor(() => expect(heard).toHaveBeenCalledWith('locked'));
+  });
+
+  it('has closed the wallet', async () => {
+    const wallet = await openWith({});
+    workers.started[0]?.onerror?.({ message: 'unreachable' });
+    await wallet.close();
+    expect(await rejection(wallet.balance())).toMatchObject({ code: 'wallet_closed' });
+    expect(workers.started).toHaveLength(1);
   });
 
   it('of a wasm trap is reported as a crash', async () => {
@@ -274,6 +300,52 @@ describe('a worker that dies', () => {
     const opening = rejection(Wallet.open({ workerUrl }));
     workers.started[0]?.onerror?.({ message: 'Failed to fetch' });
     expect(await opening).toMatchObject({ code: 'worker_failed', cause: 'Failed to fetch' });
+  });
+});
+
+describe('a page', () => {
+  it('that is hidden has its wallets save what they have', async () => {
+    const page = Object.assign(new EventTarget(), { visibilityState: 'visible' });
+    vi.stubGlobal('document', page);
+    vi.stubGlobal('addEventListener', () => {});
+    const save = vi.fn();
+    workers.use(engineWith(engineWallet({}, save)).engine);
+    const wallet = await Wallet.open({ workerUrl });
+    page.dispatchEvent(new Event('visibilitychange'));
+    page.visibilityState = 'hidden';
+    page.dispatchEvent(new Event('visibilitychange'));
+    await vi.waitFor(() => expect(save).toHaveBeenCalledTimes(1));
+    await wallet.close();
+  });
+
+  it('learns what the browser promises of its storage', async () => {
+    const storage = { persist: vi.fn(async () => true), persisted: async () => true, estimate: async () => ({ usage: 5, quota: 9 }) };
+    vi.stubGlobal('navigator', { storage });
+    const wallet = await openWith({ join: () => Promise.resolve({} as FederationInfo) });
+    expect(storage.persist).not.toHaveBeenCalled();
+    await wallet.join({ invite: 'i' });
+    expect(storage.persist).toHaveBeenCalledTimes(1);
+    expect(await wallet.storage()).toEqual({ persistent: true, usageBytes: 5, quotaBytes: 9 });
+    vi.stubGlobal('navigator', {});
+    expect(await wallet.storage()).toEqual({ persistent: false });
+    vi.stubGlobal('navigator', { storage: { persisted: () => new Promise(() => {}) } });
+    const controller = new AbortController();
+    const asking = rejection(wallet.storage({ signal: controller.signal }));
+    controller.abort('enough');
+    expect(await asking).toMatchObject({ code: 'aborted', cause: 'enough' });
+    expect(await rejection(wallet.storage({ signal: controller.signal }))).toMatchObject({ code: 'aborted' });
+  });
+});
+
+describe('passphrases', () => {
+  it('reach the worker in one Unicode form, and are never empty', async () => {
+    const unlock = vi.fn((_params: { passphrase?: string | undefined }) => Promise.resolve(undefined));
+    const wallet = await openWith({ unlock });
+    await wallet.unlock({ passphrase: 'cafe\u0301' });
+    expect(unlock.mock.calls[0]?.[0]).toEqual({ passphrase: 'caf\u00e9' });
+    expect(await rejection(wallet.unlock({ passphrase: '' }))).toMatchObject({ code: 'argument_invalid' });
+    expect(await rejection(Wallet.create({ workerUrl, passphrase: '' }))).toMatchObject({ code: 'argument_invalid' });
+    expect(await rejection(wallet.unlock({} as { passphrase: string }))).toMatchObject({ code: 'argument_invalid' });
   });
 });
 

@@ -1,30 +1,55 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import init, { WasmWallet, walletErase } from './fake-wasm.js';
+import { FakeLocks } from './fake-locks.js';
+import { WasmWallet, initSync, walletErase } from './fake-wasm.js';
 import { rejection } from './support.js';
+import { loadWasmEngine } from '../src/wasm-engine.js';
 
-const lock = vi.hoisted(() => ({ held: [] as string[] }));
-vi.mock('../src/lock.js', () => ({
-  lockWallet: (name: string) => {
-    lock.held.push(name);
-    return Promise.resolve(() => lock.held.splice(lock.held.indexOf(name), 1));
-  },
-}));
-
-const { loadWasmEngine } = await import('../src/wasm-engine.js');
-const listener = { change: () => {}, recovery: () => {} };
+const listener = { change: () => {}, recovery: () => {}, state: () => {} };
 const signal = new AbortController().signal;
+let locks: FakeLocks;
+
+/** The smallest wasm module there is. */
+const emptyModule = new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]);
+const fetched = vi.fn(async (_url: string | URL) => served('application/wasm'));
+const served = (type: string, status = 200) => new Response(emptyModule, { status, headers: { 'content-type': type } });
 
 beforeEach(() => {
-  lock.held.length = 0;
+  locks = new FakeLocks();
+  vi.stubGlobal('navigator', { locks });
+  vi.stubGlobal('fetch', fetched);
 });
 
-afterEach(() => vi.clearAllMocks());
+afterEach(() => {
+  vi.clearAllMocks();
+  vi.unstubAllGlobals();
+});
+
+/** Whether the lock of the wallet can be had at once. */
+async function isFree(name: string): Promise<boolean> {
+  let free = false;
+  void locks.request(`rekindle:${name}`, {}, async () => void (free = true));
+  await new Promise(setImmediate);
+  return free;
+}
 
 it('loads the wasm file from its own place, or from the one given', async () => {
   await loadWasmEngine(undefined);
-  expect(init.mock.lastCall).toEqual([]);
+  expect(String(fetched.mock.lastCall)).toMatch(/rekindle_wasm_bg\.wasm$/);
   await loadWasmEngine('https://cdn/x.wasm');
-  expect(init.mock.lastCall).toEqual([{ module_or_path: 'https://cdn/x.wasm' }]);
+  expect(fetched.mock.lastCall).toEqual(['https://cdn/x.wasm']);
+  expect(initSync.mock.lastCall).toEqual([{ module: expect.any(WebAssembly.Module) }]);
+});
+
+it('takes the wasm file from a server that does not know its type, but nothing else in its place', async () => {
+  fetched.mockResolvedValueOnce(served('application/octet-stream'));
+  await loadWasmEngine(undefined);
+  expect(initSync.mock.lastCall).toEqual([{ module: expect.any(WebAssembly.Module) }]);
+  initSync.mockClear();
+  fetched.mockResolvedValueOnce(served('application/wasm', 404));
+  await expect(loadWasmEngine(undefined)).rejects.toThrow('HTTP status 404');
+  fetched.mockResolvedValueOnce(new Response('<!doctype html>'));
+  await expect(loadWasmEngine(undefined)).rejects.toThrow(WebAssembly.CompileError);
+  expect(initSync).not.toHaveBeenCalled();
 });
 
 it('holds the lock of a wallet from opening to closing', async () => {
@@ -34,32 +59,34 @@ it('holds the lock of a wallet from opening to closing', async () => {
     },
   });
   const engine = await loadWasmEngine(undefined);
-  const wallet = await engine.open('mine', listener, signal);
-  expect(lock.held).toEqual(['mine']);
-  await rejection(wallet.close({}, signal));
-  expect(lock.held).toEqual([]);
+  const wallet = await engine.open({ name: 'mine' }, listener, signal);
+  expect(await isFree('mine')).toBe(false);
+  await rejection(wallet.call('close', {}, signal));
+  expect(await isFree('mine')).toBe(true);
 });
 
 it('frees the lock of a wallet that does not open', async () => {
   WasmWallet.recover.mockRejectedValue({ code: 'words_checksum' });
   const engine = await loadWasmEngine(undefined);
-  expect(await rejection(engine.recover('mine', 'w', 'i', listener, signal))).toEqual({ code: 'words_checksum' });
-  expect(lock.held).toEqual([]);
+  const params = { name: 'mine', words: 'w', invite: 'i' };
+  expect(await rejection(engine.recover(params, listener, signal))).toEqual({ code: 'words_checksum' });
+  expect(await isFree('mine')).toBe(true);
 });
 
 it('tells the size of the wasm memory', async () => {
-  WasmWallet.open.mockResolvedValue({});
-  const wallet = await (await loadWasmEngine(undefined)).open('mine', listener, signal);
-  expect(await wallet.diagnostics({}, signal)).toEqual({ wasmMemoryBytes: 3 * 65_536 });
+  WasmWallet.open.mockResolvedValue({ close: () => {} });
+  const wallet = await (await loadWasmEngine(undefined)).open({ name: 'mine' }, listener, signal);
+  expect(await wallet.call('diagnostics', {}, signal)).toEqual({ wasmMemoryBytes: 3 * 65_536 });
+  await wallet.call('close', {}, signal);
 });
 
 it('erases under the lock', async () => {
-  const held: string[][] = [];
-  walletErase.mockImplementation(async () => held.push([...lock.held]));
+  const free: boolean[] = [];
+  walletErase.mockImplementation(async () => free.push(await isFree('mine')));
   const engine = await loadWasmEngine(undefined);
   await engine.erase('mine');
-  expect(held).toEqual([['mine']]);
-  expect(lock.held).toEqual([]);
+  expect(free).toEqual([false]);
+  expect(await isFree('mine')).toBe(true);
 });
 
 it('spreads the arguments of every call', async () => {
@@ -71,35 +98,42 @@ it('spreads the arguments of every call', async () => {
     }),
   });
   WasmWallet.create.mockResolvedValue(spy);
-  const wallet = await (await loadWasmEngine(undefined)).create('mine', listener, signal);
-  await wallet.join({ invite: 'i' }, signal);
-  await wallet.federation({}, signal);
-  await wallet.balance({}, signal);
-  await wallet.depositAddress({}, signal);
-  await wallet.claimDeposits({}, signal);
-  await wallet.send({ amountSats: 5n }, signal);
-  await wallet.redeem({ token: 't' }, signal);
-  await wallet.outstanding({}, signal);
-  await wallet.reclaim({ operationId: 'o' }, signal);
-  await wallet.history({ limit: 7, before: 'o' }, signal);
-  await wallet.seedWords({}, signal);
-  await wallet.recovery({}, signal);
-  await wallet.steerRecovery({ how: 'cancel' }, signal);
-  await wallet.close({}, signal);
+  const wallet = await (await loadWasmEngine(undefined)).create({ name: 'mine' }, listener, signal);
+  await wallet.call('join', { invite: 'i' }, signal);
+  await wallet.call('federation', {}, signal);
+  await wallet.call('balance', {}, signal);
+  await wallet.call('depositAddress', {}, signal);
+  await wallet.call('claimDeposits', {}, signal);
+  await wallet.call('send', { amountSats: 5n }, signal);
+  await wallet.call('redeem', { token: 't' }, signal);
+  await wallet.call('outstanding', {}, signal);
+  await wallet.call('reclaim', { operationId: 'o' }, signal);
+  await wallet.call('history', { limit: 7, before: 'o' }, signal);
+  await wallet.call('seedWords', {}, signal);
+  await wallet.call('recovery', {}, signal);
+  await wallet.call('steerRecovery', { how: 'cancel' }, signal);
+  await wallet.call('hasPassphrase', {}, signal);
+  await wallet.call('changePassphrase', { next: 'n' }, signal);
+  wallet.saveSoon();
+  await wallet.call('close', {}, signal);
+  const any = expect.any(AbortSignal);
   expect(calls).toEqual([
-    ['join', ['i', signal]],
+    ['join', ['i', any]],
     ['federation', []],
     ['balance', []],
     ['depositAddress', []],
-    ['claimDeposits', [signal]],
-    ['send', [5n, signal]],
-    ['redeem', ['t', signal]],
+    ['claimDeposits', [any]],
+    ['send', [5n, any]],
+    ['redeem', ['t', any]],
     ['outstanding', []],
-    ['reclaim', ['o', signal]],
+    ['reclaim', ['o', any]],
     ['history', [7, 'o']],
     ['seedWords', []],
     ['recovery', []],
-    ['steerRecovery', ['cancel', signal]],
+    ['steerRecovery', ['cancel', any]],
+    ['hasPassphrase', [any]],
+    ['changePassphrase', [undefined, 'n', any]],
+    ['saveSoon', []],
     ['close', []],
   ]);
 });

@@ -2,6 +2,7 @@
 
 use js_sys::{Object, Reflect};
 use rekindle_client::platform::StoreError;
+use rekindle_client::store::SealError;
 use rekindle_client::wallet::WalletError;
 use wasm_bindgen::JsValue;
 
@@ -37,6 +38,15 @@ impl From<WalletError> for Failure {
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         WalletError::from(error).into()
+    }
+}
+
+impl From<SealError> for Failure {
+    fn from(error: SealError) -> Self {
+        match error {
+            SealError::Store(error) => error.into(),
+            error => Failure { code: error.code(), message: error.to_string(), retryable: false },
+        }
     }
 }
 

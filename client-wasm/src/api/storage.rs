@@ -2,7 +2,9 @@
 
 use std::rc::Rc;
 
-use rekindle_client::wallet::{Platform, Wallet};
+use js_sys::JsString;
+use rekindle_client::store::{Costs, SealedStore};
+use rekindle_client::wallet::{Platform, Wallet, WalletError};
 use wasm_bindgen::prelude::wasm_bindgen;
 
 use super::failure::Failure;
@@ -13,8 +15,8 @@ use crate::platform::{BrowserRuntime, FetchTransport, IndexedDbStore};
 /// # Errors
 /// Those of the browser's storage.
 #[wasm_bindgen(js_name = walletExists)]
-pub async fn wallet_exists(name: String) -> Result<bool, Failure> {
-    Ok(Wallet::exists(&platform(&name).await?).await?)
+pub async fn wallet_exists(name: JsString) -> Result<bool, Failure> {
+    Ok(Wallet::exists(&platform(&String::from(name)).await?).await?)
 }
 
 /// Deletes the stored wallet of this name, also one that can't be opened.
@@ -22,15 +24,55 @@ pub async fn wallet_exists(name: String) -> Result<bool, Failure> {
 /// # Errors
 /// Those of the browser's storage.
 #[wasm_bindgen(js_name = walletErase)]
-pub async fn wallet_erase(name: String) -> Result<(), Failure> {
-    Ok(IndexedDbStore::delete(&database(&name)).await?)
+pub async fn wallet_erase(name: JsString) -> Result<(), Failure> {
+    Ok(IndexedDbStore::delete(&database(&String::from(name))).await?)
 }
 
-/// What the wallet of this name runs on.
+/// The size of the wasm memory in bytes. It never shrinks.
+#[wasm_bindgen(js_name = memoryBytes)]
+pub fn memory_bytes() -> f64 {
+    const PAGE: f64 = 65_536.0;
+    core::arch::wasm32::memory_size(0) as f64 * PAGE
+}
+
+/// What a wallet runs on, and its store by its own type.
+pub struct Opened {
+    /// What the wallet runs on.
+    pub platform: Platform,
+    /// Its store.
+    pub store: Rc<SealedStore>,
+}
+
+/// What a new wallet of this name runs on, sealed if there is a passphrase. Nothing is stored yet.
 ///
 /// # Errors
-/// Those of the browser's storage.
-pub async fn platform(name: &str) -> Result<Platform, Failure> {
+/// `wallet_exists`, `out_of_memory`, those of the browser's storage.
+pub async fn create(name: &str, passphrase: Option<&str>) -> Result<Opened, Failure> {
+    let platform = platform(name).await?;
+    if Wallet::exists(&platform).await? {
+        return Err(WalletError::WalletExists.into());
+    }
+    let (store, runtime) = (platform.store.clone(), platform.runtime.clone());
+    let sealed = SealedStore::create(store, runtime, passphrase, Costs::default())?;
+    Ok(opened(platform, sealed))
+}
+
+/// What the stored wallet of this name runs on.
+///
+/// # Errors
+/// `wallet_locked`, `passphrase_wrong`, `out_of_memory`, those of the browser's storage.
+pub async fn open(name: &str, passphrase: Option<&str>) -> Result<Opened, Failure> {
+    let platform = platform(name).await?;
+    let sealed = SealedStore::open(platform.store.clone(), platform.runtime.clone(), passphrase).await?;
+    Ok(opened(platform, sealed))
+}
+
+fn opened(platform: Platform, sealed: SealedStore) -> Opened {
+    let store = Rc::new(sealed);
+    Opened { platform: Platform { store: store.clone(), ..platform }, store }
+}
+
+async fn platform(name: &str) -> Result<Platform, Failure> {
     Ok(Platform {
         store: Rc::new(IndexedDbStore::open(&database(name)).await?),
         transport: Rc::new(FetchTransport),

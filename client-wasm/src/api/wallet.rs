@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Function, Promise};
+use js_sys::{Function, JsString, Promise};
+use rekindle_client::store::{Costs, SealedStore};
 use rekindle_client::wallet::{Steer, Wallet, WalletError};
 use rekindle_protocol::amount::Amount;
 use rekindle_protocol::bytes::TxId;
@@ -16,7 +17,7 @@ use super::abort::promise;
 use super::background::Background;
 use super::failure::Failure;
 use super::progress::JsProgress;
-use super::storage::platform;
+use super::storage::{self, Opened};
 use super::value::{
     JsBalance, JsFederation, JsOperation, JsOutstandingToken, JsReceived, JsSentToken, list_to_js, to_js,
 };
@@ -29,51 +30,100 @@ pub struct WasmWallet {
 
 struct Open {
     wallet: Wallet,
+    store: Rc<SealedStore>,
     /// Runs while it is here.
     _background: Background,
 }
 
 #[wasm_bindgen]
 impl WasmWallet {
-    /// Makes a wallet with fresh words. Every promise here rejects with a [`Failure`].
-    pub fn create(name: String, on_change: Function, on_recovery: Function, signal: AbortSignal) -> Promise {
+    /// Makes a wallet with fresh words, sealed if there is a passphrase. Every promise here rejects with a [`Failure`].
+    ///
+    /// `notify` is called with the progress of a recovery, or with nothing after any other change.
+    pub fn create(
+        name: JsString,
+        passphrase: Option<JsString>,
+        notify: Function,
+        signal: AbortSignal,
+    ) -> Promise {
+        let (name, passphrase) = (String::from(name), secret(passphrase));
         promise(signal, async move {
-            let wallet = Wallet::create(platform(&name).await?).await?;
-            Ok(Self::start(wallet, on_change, on_recovery))
+            let Opened { platform, store } = storage::create(&name, text(&passphrase)).await?;
+            Ok(Self::start(Wallet::create(platform).await?, store, notify))
         })
     }
 
     /// Opens the stored wallet.
-    pub fn open(name: String, on_change: Function, on_recovery: Function, signal: AbortSignal) -> Promise {
+    pub fn open(
+        name: JsString,
+        passphrase: Option<JsString>,
+        notify: Function,
+        signal: AbortSignal,
+    ) -> Promise {
+        let (name, passphrase) = (String::from(name), secret(passphrase));
         promise(signal, async move {
-            let wallet = Wallet::open(platform(&name).await?).await?;
-            Ok(Self::start(wallet, on_change, on_recovery))
+            let Opened { platform, store } = storage::open(&name, text(&passphrase)).await?;
+            Ok(Self::start(Wallet::open(platform).await?, store, notify))
         })
     }
 
     /// Makes a wallet from the words of a lost one and starts to recover it, by whole sessions if `every_session`.
     pub fn recover(
-        name: String,
-        words: String,
-        invite: String,
+        name: JsString,
+        words: JsString,
+        invite: JsString,
+        passphrase: Option<JsString>,
         every_session: bool,
-        on_change: Function,
-        on_recovery: Function,
+        notify: Function,
         signal: AbortSignal,
     ) -> Promise {
-        let words = Zeroizing::new(words);
+        let (words, invite) = (Zeroizing::new(String::from(words)), String::from(invite));
+        let (name, passphrase) = (String::from(name), secret(passphrase));
         promise(signal, async move {
-            let wallet = Wallet::recover(platform(&name).await?, &words, &invite).await?;
+            let Opened { platform, store } = storage::create(&name, text(&passphrase)).await?;
+            let wallet = Wallet::recover(platform, &words, &invite).await?;
             if every_session {
                 wallet.read_every_session();
             }
-            Ok(Self::start(wallet, on_change, on_recovery))
+            Ok(Self::start(wallet, store, notify))
         })
     }
 
+    /// Whether what is stored is sealed under a passphrase.
+    #[wasm_bindgen(js_name = hasPassphrase)]
+    pub fn has_passphrase(&self, signal: AbortSignal) -> Promise {
+        let store = self.store();
+        promise(signal, async move { Ok(store?.is_sealed().await.into()) })
+    }
+
+    /// Seals what is stored under another passphrase, or under none.
+    #[wasm_bindgen(js_name = changePassphrase)]
+    pub fn change_passphrase(
+        &self,
+        current: Option<JsString>,
+        next: Option<JsString>,
+        signal: AbortSignal,
+    ) -> Promise {
+        let store = self.store();
+        let (current, next) = (secret(current), secret(next));
+        promise(signal, async move {
+            store?.change_passphrase(text(&current), text(&next), Costs::default()).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// Has a running recovery save what it has read.
+    #[wasm_bindgen(js_name = saveSoon)]
+    pub fn save_soon(&self) {
+        if let Ok(wallet) = self.wallet() {
+            wallet.save_soon();
+        }
+    }
+
     /// Joins the federation of an invite code.
-    pub fn join(&self, invite: String, signal: AbortSignal) -> Promise {
+    pub fn join(&self, invite: JsString, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
+        let invite = String::from(invite);
         promise(signal, async move { to_js(&JsFederation::from(wallet?.join(&invite).await?)) })
     }
 
@@ -89,8 +139,8 @@ impl WasmWallet {
 
     /// A fresh deposit address.
     #[wasm_bindgen(js_name = depositAddress)]
-    pub fn deposit_address(&self) -> Result<String, Failure> {
-        Ok(self.wallet()?.deposit_address()?)
+    pub fn deposit_address(&self) -> Result<JsString, Failure> {
+        Ok(self.wallet()?.deposit_address()?.into())
     }
 
     /// Claims credited deposits.
@@ -107,9 +157,9 @@ impl WasmWallet {
     }
 
     /// Redeems a token.
-    pub fn redeem(&self, token: String, signal: AbortSignal) -> Promise {
+    pub fn redeem(&self, token: JsString, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
-        let token = Zeroizing::new(token);
+        let token = Zeroizing::new(String::from(token));
         promise(signal, async move { to_js(&JsReceived::from(wallet?.redeem(&token).await?)) })
     }
 
@@ -119,7 +169,7 @@ impl WasmWallet {
     }
 
     /// Takes an outstanding token back.
-    pub fn reclaim(&self, operation_id: String, signal: AbortSignal) -> Promise {
+    pub fn reclaim(&self, operation_id: JsString, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
         promise(signal, async move {
             let txid = parse_operation(&operation_id)?;
@@ -128,8 +178,8 @@ impl WasmWallet {
     }
 
     /// At most `limit` operations older than `before`, newest first.
-    pub fn history(&self, limit: u32, before: Option<String>) -> Result<JsValue, Failure> {
-        let before = before.as_deref().map(parse_operation).transpose()?;
+    pub fn history(&self, limit: u32, before: Option<JsString>) -> Result<JsValue, Failure> {
+        let before = before.as_ref().map(parse_operation).transpose()?;
         list_to_js::<_, JsOperation>(self.wallet()?.history(limit as usize, before)?)
     }
 
@@ -146,8 +196,9 @@ impl WasmWallet {
 
     /// Steers the recovery: `pause`, `resume`, `cancel` or `restart`.
     #[wasm_bindgen(js_name = steerRecovery)]
-    pub fn steer_recovery(&self, how: String, signal: AbortSignal) -> Promise {
+    pub fn steer_recovery(&self, how: JsString, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
+        let how = String::from(how);
         promise(signal, async move {
             let how = match &*how {
                 "pause" => Steer::Pause,
@@ -167,23 +218,36 @@ impl WasmWallet {
 }
 
 impl WasmWallet {
-    fn start(wallet: Wallet, on_change: Function, on_recovery: Function) -> JsValue {
+    fn start(wallet: Wallet, store: Rc<SealedStore>, notify: Function) -> JsValue {
         // What a listener throws is for the worker to deal with; it posts a message and throws nothing.
-        wallet.on_change(Rc::new(move || drop(on_change.call0(&JsValue::UNDEFINED))));
+        let changed = notify.clone();
+        wallet.on_change(Rc::new(move || drop(changed.call0(&JsValue::UNDEFINED))));
         wallet.on_recovery(Rc::new(move |progress| {
             if let Ok(progress) = to_js(&JsProgress::from(progress)) {
-                drop(on_recovery.call1(&JsValue::UNDEFINED, &progress));
+                drop(notify.call1(&JsValue::UNDEFINED, &progress));
             }
         }));
         let _background = Background::start(&wallet);
-        WasmWallet { open: RefCell::new(Some(Open { wallet, _background })) }.into()
+        WasmWallet { open: RefCell::new(Some(Open { wallet, store, _background })) }.into()
     }
 
     fn wallet(&self) -> Result<Wallet, Failure> {
         self.open.borrow().as_ref().map(|open| open.wallet.clone()).ok_or_else(Failure::closed)
     }
+
+    fn store(&self) -> Result<Rc<SealedStore>, Failure> {
+        self.open.borrow().as_ref().map(|open| open.store.clone()).ok_or_else(Failure::closed)
+    }
 }
 
-fn parse_operation(id: &str) -> Result<TxId, Failure> {
-    id.parse().map_err(|_| WalletError::OperationNotFound.into())
+fn secret(passphrase: Option<JsString>) -> Option<Zeroizing<String>> {
+    passphrase.map(|passphrase| Zeroizing::new(passphrase.into()))
+}
+
+fn text(passphrase: &Option<Zeroizing<String>>) -> Option<&str> {
+    passphrase.as_ref().map(|passphrase| passphrase.as_str())
+}
+
+fn parse_operation(id: &JsString) -> Result<TxId, Failure> {
+    String::from(id).parse().map_err(|_| WalletError::OperationNotFound.into())
 }

@@ -13,11 +13,11 @@ pub(super) fn translate(error: &dyn Error) -> StoreError {
     from_text(&text)
 }
 
-/// What the browser does not explain: a transaction that it gave up.
+/// What the browser does not explain: a transaction that it gave up though no request failed.
 pub(super) fn aborted() -> StoreError {
     StoreError::Backend {
         name: "AbortError".to_owned(),
-        message: "the browser gave up the transaction; its storage may be full".to_owned(),
+        message: "the browser gave up the transaction".to_owned(),
     }
 }
 

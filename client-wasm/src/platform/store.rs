@@ -13,8 +13,12 @@
 //!   future only means that nobody waits for it.
 //! - A browser may drop the connection of a tab in the background. A batch has the same effect twice,
 //!   so it is tried once more over a new connection.
+//! - For want of space, Chromium gives up a transaction none of whose requests failed, and the reason does not get
+//!   here. One that is given up over a new connection too has no other.
+//! - A browser may delete the whole database when it needs space. Opening it again then makes an empty
+//!   one, which must not be mistaken for the wallet's.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::rc::Rc;
 use std::task::Poll;
@@ -48,6 +52,8 @@ struct Shared {
     connection: RefCell<Rc<Connection>>,
     /// Held while a connection is being replaced, so that this is done once.
     reopening: Mutex<()>,
+    /// Whether the database has ever held anything.
+    filled: Cell<bool>,
 }
 
 /// An open connection that closes when nobody uses it any more.
@@ -59,7 +65,8 @@ impl IndexedDbStore {
     /// Opens the database called `name`, and creates it if it does not exist.
     pub async fn open(name: &str) -> Result<Self, StoreError> {
         let connection = RefCell::new(Connection::open(name).await?);
-        let shared = Shared { name: name.to_owned(), connection, reopening: Mutex::new(()) };
+        let shared =
+            Shared { name: name.to_owned(), connection, reopening: Mutex::new(()), filled: Cell::new(false) };
         Ok(IndexedDbStore { shared: Rc::new(shared) })
     }
 
@@ -97,6 +104,12 @@ impl Shared {
             return Ok(current);
         }
         let fresh = Connection::open(&self.name).await?;
+        if self.filled.get() && fresh.scan(None, Some(1)).await?.is_empty() {
+            // It was deleted, and opening it has made an empty one: nothing may be written there as if it were whole.
+            drop(fresh);
+            Rexie::delete(&self.name).await.map_err(|error| translate(&error))?;
+            return Err(StoreError::Gone);
+        }
         *self.connection.borrow_mut() = fresh.clone();
         Ok(fresh)
     }
@@ -266,11 +279,14 @@ fn key_bytes(key: JsValue) -> Result<Vec<u8>, StoreError> {
 impl Store for IndexedDbStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let key = js_bytes(key);
-        self.run(move |connection| {
-            let key = key.clone();
-            async move { connection.get(key).await }
-        })
-        .await
+        let found = self
+            .run(move |connection| {
+                let key = key.clone();
+                async move { connection.get(key).await }
+            })
+            .await?;
+        self.shared.filled.set(self.shared.filled.get() || found.is_some());
+        Ok(found)
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
@@ -293,10 +309,15 @@ impl Store for IndexedDbStore {
             return Ok(());
         }
         let writes = Rc::new(Write::prepare(batch)?);
-        self.run(move |connection| {
+        let done = self.run(move |connection| {
             let writes = writes.clone();
             async move { connection.commit(&writes).await }
-        })
-        .await
+        });
+        match done.await {
+            Err(error) if error == aborted() => return Err(StoreError::Full),
+            result => result?,
+        }
+        self.shared.filled.set(true);
+        Ok(())
     }
 }

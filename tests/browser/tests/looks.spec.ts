@@ -4,7 +4,7 @@ import type { BrowserContextOptions } from '@playwright/test';
 import { at } from '../../../scripts/lib/paths.mjs';
 import { FORGED_WORDS } from '../harness/federations.js';
 import { expect, test } from '../harness/fixtures.js';
-import type { WalletPage } from '../harness/wallet-page.js';
+import { WalletPage } from '../harness/wallet-page.js';
 
 const screens: Record<string, BrowserContextOptions> = {
   desktop: { viewport: { width: 1024, height: 800 } },
@@ -12,7 +12,7 @@ const screens: Record<string, BrowserContextOptions> = {
 };
 
 for (const [screen, options] of Object.entries(screens)) {
-  test(`pages on a ${screen}`, async ({ newWallet, forged }) => {
+  test(`pages on a ${screen}`, async ({ newWallet, forged, watch }) => {
     const wallet = await newWallet({ ...options, reducedMotion: 'reduce' });
     await shoot(wallet, screen, 'welcome');
 
@@ -46,6 +46,29 @@ for (const [screen, options] of Object.entries(screens)) {
     await shoot(wallet, screen, 'home');
     await wallet.words();
     await shoot(wallet, screen, 'settings');
+
+    const second = await WalletPage.open(wallet.page.context(), watch);
+    await expect(second.at('balance-spendable')).toBeVisible();
+    await shoot(second, screen, 'following');
+    watch.keepSecret('correct horse');
+    await wallet.at('passphrase-next').fill('correct horse');
+    await wallet.at('passphrase-repeat').fill('correct hose');
+    await wallet.at('passphrase-submit').click();
+    await wallet.expectError('passphrase_repeat');
+    await shoot(wallet, screen, 'passphrase-mistyped');
+    await wallet.at('passphrase-repeat').fill('correct horse');
+    await wallet.at('passphrase-submit').click();
+    await expect(wallet.at('passphrase-says')).toHaveText(/./);
+    await shoot(wallet, screen, 'passphrase');
+    await wallet.at('passphrase-lock').click();
+    await expect(second.at('balance-spendable')).toBeHidden();
+    await shoot(second, screen, 'following-locked');
+    await shoot(wallet, screen, 'locked');
+    await wallet.at('locked-passphrase').fill('wrong');
+    await wallet.at('locked-submit').click();
+    await wallet.expectError('passphrase_wrong');
+    await expect(wallet.at('locked-passphrase')).toBeFocused();
+    await shoot(wallet, screen, 'locked-wrong');
   });
 }
 

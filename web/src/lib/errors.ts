@@ -2,10 +2,13 @@
 
 import { type RekindleErrorCode, isRekindleError } from 'rekindle';
 
+/** What goes wrong in the app itself. */
+export type AppErrorCode = 'faucet_failed' | 'clipboard_failed' | 'passphrase_repeat';
+
 /** An error ready to be shown. */
 export interface Explained {
   /** Stable code, shown small for whoever asks for help. */
-  code: RekindleErrorCode | 'faucet_failed' | 'clipboard_failed';
+  code: RekindleErrorCode | AppErrorCode;
   /** What happened and what to do. */
   text: string;
   /** Whether trying again can help. */
@@ -15,7 +18,7 @@ export interface Explained {
 /** An error of the app itself, outside the wallet. */
 export class AppError extends Error {
   constructor(
-    readonly code: 'faucet_failed' | 'clipboard_failed',
+    readonly code: AppErrorCode,
     message: string,
   ) {
     super(message);
@@ -39,6 +42,9 @@ export const sentences: Record<RekindleErrorCode, string> = {
   wallet_exists: 'There is already a wallet on this device.',
   wallet_not_found: 'There is no wallet on this device.',
   wallet_in_use: 'Your wallet is open in another tab. Close it there, then try again.',
+  wallet_locked: 'Your wallet is locked. Please unlock it with its passphrase.',
+  passphrase_wrong: 'That is not the passphrase of this wallet.',
+  passphrase_missing: 'This wallet has no passphrase yet. Set one to lock it.',
   wallet_closed: 'The wallet was closed. Please reload the page.',
   not_joined: 'Join a federation first.',
   already_joined: 'This wallet already belongs to another federation.',
@@ -61,8 +67,10 @@ export const sentences: Record<RekindleErrorCode, string> = {
   storage_failed: 'The browser’s storage failed. Please reload the page.',
   storage_too_new: 'This wallet was used with a newer version. Reload the page to update.',
   storage_corrupt: 'The wallet stored on this device cannot be read. Recover it from your words.',
+  storage_gone: 'This device no longer has your wallet: it was deleted. Reload the page and recover it from your words.',
+  out_of_memory: 'This device has too little free memory. Close other tabs, then try again.',
   worker_failed: 'The wallet could not be loaded. Please check your connection and reload the page.',
-  crashed: 'The wallet stopped unexpectedly. Reload the page; nothing is lost.',
+  crashed: 'The wallet stopped unexpectedly. Please try again; nothing is lost.',
   no_randomness: 'This browser gives no secure random numbers, so no wallet can be made with it.',
   timeout: 'That took too long. Please try again.',
   aborted: 'Cancelled.',

@@ -14,6 +14,8 @@ import {
   type RecoveryProgress,
   type SentToken,
   Wallet,
+  type WalletState,
+  isRekindleError,
 } from 'rekindle';
 import { type DevFederation, findDevFederation } from './dev-federation';
 import { type Explained, explain } from './errors';
@@ -22,11 +24,13 @@ import { type Explained, explain } from './errors';
  * - `loading`: not known yet
  * - `failed`: the wallet could not be opened
  * - `empty`: no wallet on this device
+ * - `locked`: a wallet that needs its passphrase
+ * - `following`: the wallet is open in another tab, and shown here
  * - `unjoined`: a wallet without a federation
  * - `recovering`: a recovery is under way, or just done and not yet acknowledged
  * - `ready`: a wallet to use
  */
-export type Phase = 'loading' | 'failed' | 'empty' | 'unjoined' | 'recovering' | 'ready';
+export type Phase = 'loading' | 'failed' | 'empty' | 'locked' | 'following' | 'unjoined' | 'recovering' | 'ready';
 
 const historyLimit = 200;
 
@@ -38,6 +42,7 @@ class Session {
   operations = $state.raw<Operation[]>([]);
   outstanding = $state.raw<OutstandingToken[]>([]);
   recovery = $state.raw<RecoveryProgress>();
+  hasPassphrase = $state(false);
   /** Set where the page is served by a development server. */
   devFederation = $state.raw<DevFederation>();
 
@@ -51,7 +56,10 @@ class Session {
     this.error = undefined;
     void findDevFederation().then((found) => (this.devFederation = found));
     try {
-      if (await Wallet.exists()) await this.#adopt(await Wallet.open());
+      // Left from an attempt that failed: it would be in the way.
+      await this.#wallet?.close();
+      this.#wallet = undefined;
+      if (await Wallet.exists()) await this.#adopt(await Wallet.open({ whenInUse: 'follow' }));
       else this.phase = 'empty';
     } catch (error) {
       this.#fail(error);
@@ -72,6 +80,27 @@ class Session {
   async join(invite: string, signal: AbortSignal): Promise<void> {
     await this.#open.join({ invite, signal });
     await this.#settle();
+  }
+
+  /** Opens the locked wallet. */
+  async unlock(passphrase: string, signal: AbortSignal): Promise<void> {
+    await this.#open.unlock({ passphrase, signal });
+  }
+
+  /** Locks the wallet. */
+  lock(): Promise<void> {
+    return this.#open.lock();
+  }
+
+  /** Sets, changes or, without `next`, removes the passphrase. */
+  async changePassphrase(current: string | undefined, next: string | undefined, signal: AbortSignal): Promise<void> {
+    await this.#open.changePassphrase({ current, next, signal });
+    await this.refresh();
+  }
+
+  /** Brings the wallet from another tab to this one. */
+  takeOver(signal: AbortSignal): Promise<void> {
+    return this.#open.takeOver({ signal });
   }
 
   /** The recovered wallet is taken into use. */
@@ -139,14 +168,15 @@ class Session {
     while (this.#stale && this.#wallet) {
       this.#stale = false;
       const wallet = this.#wallet;
-      const [federation, balance, operations, outstanding] = await Promise.all([
+      const [federation, balance, operations, outstanding, hasPassphrase] = await Promise.all([
         wallet.federation(),
         wallet.balance(),
         wallet.history({ limit: historyLimit }),
         wallet.outstanding(),
+        wallet.hasPassphrase(),
       ]);
       if (wallet !== this.#wallet) return;
-      Object.assign(this, { federation, balance, operations, outstanding });
+      Object.assign(this, { federation, balance, operations, outstanding, hasPassphrase });
     }
   }
 
@@ -158,13 +188,32 @@ class Session {
 
   async #adopt(wallet: Wallet): Promise<void> {
     this.#wallet = wallet;
-    wallet.on('change', () => void this.refresh().catch((error: unknown) => this.#fail(error)));
+    const failed = (error: unknown) => {
+      if (wallet === this.#wallet) this.#fail(error);
+    };
+    wallet.on('change', () => void this.refresh().catch(failed));
     wallet.on('recovery', (progress) => (this.recovery = progress));
+    wallet.on('state', () => void this.#settle().catch(failed));
     await this.#settle();
   }
 
   /** Decides the phase from what the wallet says. */
   async #settle(): Promise<void> {
+    const wallet = this.#open;
+    const state: WalletState = await wallet.state();
+    if (wallet !== this.#wallet) return;
+    if (state === 'locked') {
+      this.#forget();
+      this.phase = 'locked';
+      return;
+    }
+    if (state === 'following') {
+      // Shown at once: the other tab may have it locked, and then says nothing.
+      this.phase = 'following';
+      this.recovery = await this.#open.recovery();
+      await this.refresh();
+      return;
+    }
     this.recovery = await this.#open.recovery();
     if (this.recovery && this.recovery.state !== 'done') {
       this.federation = await this.#open.federation();
@@ -181,8 +230,18 @@ class Session {
     return result;
   }
 
-  /** The wallet cannot be used as it is. */
+  /** The wallet cannot be used as it is; one that is locked says so by itself, and then nothing of it is shown. */
   #fail(error: unknown): void {
+    const code = isRekindleError(error) ? error.code : undefined;
+    if (code === 'wallet_locked') return this.#forget();
+    if (code === 'wallet_not_found') {
+      // Another tab has erased it.
+      void this.#wallet?.close();
+      this.#wallet = undefined;
+      this.#forget();
+      this.phase = 'empty';
+      return;
+    }
     this.error = explain(error);
     this.phase = 'failed';
   }

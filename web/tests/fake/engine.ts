@@ -2,6 +2,7 @@
 
 import { RekindleError, type RekindleErrorCode } from '../../../client-wasm/npm/src/errors';
 import type { Engine, EngineListener, EngineWallet } from '../../../client-wasm/npm/src/rpc/engine';
+import type { WalletCalls, WalletMethod } from '../../../client-wasm/npm/src/rpc/messages';
 import type { FederationInfo, Received } from '../../../client-wasm/npm/src/types';
 import { type Account, type Entry, changeWorld, readWorld } from './ledger';
 import { FakeRecovery } from './recovery';
@@ -18,11 +19,15 @@ const federation: FederationInfo = {
   hasFaucet: true,
 };
 
+type Calls = {
+  [M in WalletMethod]: (params: WalletCalls[M]['params'], signal: AbortSignal) => Promise<WalletCalls[M]['result']>;
+};
+
 /** The engine that the fake worker serves. */
 export const fakeEngine: Engine = {
   exists: async (name) => name in readWorld().wallets,
   erase: async (name) => changeWorld((world) => void delete world.wallets[name]),
-  async create(name, listener) {
+  async create({ name }, listener) {
     const words = [...vocabulary].sort(() => Math.random() - 0.5).join(' ');
     changeWorld((world) => {
       if (name in world.wallets) fail('wallet_exists');
@@ -31,11 +36,11 @@ export const fakeEngine: Engine = {
     });
     return wallet(name, words, listener);
   },
-  async open(name, listener) {
+  async open({ name }, listener) {
     const stored = readWorld().wallets[name] ?? fail('wallet_not_found');
     return wallet(name, stored.words, listener);
   },
-  async recover(name, words, invite, listener, signal) {
+  async recover({ name, words, invite }, listener, signal) {
     const list = words.split(' ');
     if (list.length !== 12) fail('words_count');
     if (!list.every((word) => vocabulary.includes(word))) fail('words_unknown');
@@ -77,7 +82,7 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
   };
   const watch = setInterval(() => account().joined && !recovery.running && claim(), 500);
 
-  return {
+  const calls: Calls = {
     async join({ invite }, signal) {
       await latency(signal);
       if (invite !== fakeInvite) fail('invite_invalid');
@@ -134,12 +139,25 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
     recovery: async () => recovery.progress(),
     steerRecovery: async ({ how }) => (how === 'pause' ? recovery.pause() : recovery.resume()),
     diagnostics: async () => ({ wasmMemoryBytes: 0 }),
+    // Passphrases and other tabs are beyond this simulation.
+    state: async () => 'open',
+    hasPassphrase: async () => false,
+    changePassphrase: async () => fail('internal'),
+    lock: async () => fail('passphrase_missing'),
+    unlock: async () => undefined,
+    takeOver: async () => undefined,
     async close() {
       clearInterval(watch);
       recovery.stop();
       return undefined;
     },
+    async closeAndErase(params, signal) {
+      await calls.close(params, signal);
+      changeWorld((world) => void delete world.wallets[name]);
+      return undefined;
+    },
   };
+  return { call: (method, params, signal) => calls[method](params as never, signal) as never, saveSoon: () => {} };
 }
 
 function changeStatus(token: string, status: 'settled' | 'reclaimed', then: (amount: string) => Received): Received {

@@ -118,6 +118,7 @@ fn a_passphrase_is_set_changed_and_removed() {
             let header = memory.get(HEADER).await.unwrap();
             store.change_passphrase(current, next, Costs::CHEAPEST).await.unwrap();
             assert_ne!(memory.get(HEADER).await.unwrap(), header);
+            assert_eq!(store.is_sealed().await, next.is_some());
             assert_eq!(contains(&bytes_of(&memory).await, b"a secret"), next.is_none());
             // What is open goes on, and what is opened anew needs the new one.
             put(&store, b"more", b"more").await;

@@ -4,14 +4,15 @@
  * It knows messages, not workers: whoever owns the worker passes messages in and reports its death.
  */
 
-import { RekindleError } from '../errors.js';
-import { aborted } from './abort.js';
-import type { Request, Response } from './messages.js';
+import type { Request, Response, WireError } from './messages.js';
+
+/** Makes what a call rejects with. */
+export type ToError = (error: WireError, cause?: unknown) => Error;
 
 /** A call that waits for its answer. */
 interface Pending {
   resolve: (value: unknown) => void;
-  reject: (error: RekindleError) => void;
+  reject: (error: Error) => void;
   /** What to do with a value that arrives after the caller gave up. */
   onLate: ((value: unknown) => void) | undefined;
   gaveUp: boolean;
@@ -31,12 +32,14 @@ export interface CallOptions {
 export class RpcClient {
   readonly #post: (message: Request) => void;
   readonly #pending = new Map<number, Pending>();
+  readonly #toError: ToError;
   #nextId = 1;
-  #dead: RekindleError | undefined;
+  #dead: Error | undefined;
 
   /** @param post sends one message to the worker; may throw if the message cannot be cloned */
-  constructor(post: (message: Request) => void) {
+  constructor(post: (message: Request) => void, toError: ToError) {
     this.#post = post;
+    this.#toError = toError;
   }
 
   /** Makes one call. Rejects at once if its signal is aborted, whatever the worker is busy with. */
@@ -45,7 +48,7 @@ export class RpcClient {
     params: object,
     { wallet, signal, onLate }: CallOptions = {},
   ): Promise<unknown> {
-    if (signal?.aborted) return Promise.reject(aborted(signal));
+    if (signal?.aborted) return Promise.reject(this.#error('aborted', '', signal.reason));
     if (this.#dead) return Promise.reject(this.#dead);
 
     const id = this.#nextId++;
@@ -55,7 +58,7 @@ export class RpcClient {
         if (!pending || pending.gaveUp) return;
         pending.gaveUp = true;
         this.#post({ type: 'cancel', id });
-        reject(aborted(signal as AbortSignal));
+        reject(this.#error('aborted', '', signal?.reason));
       };
       const detach = () => signal?.removeEventListener('abort', onAbort);
       this.#pending.set(id, { resolve, reject, onLate, gaveUp: false, detach });
@@ -63,7 +66,7 @@ export class RpcClient {
         this.#post({ type: 'call', id, method, wallet, params });
       } catch (cause) {
         this.#pending.delete(id);
-        reject(new RekindleError('argument_invalid', 'An argument cannot be passed to the worker.', { cause }));
+        reject(this.#error('argument_invalid', 'An argument cannot be passed to the worker.', cause));
         return;
       }
       signal?.addEventListener('abort', onAbort, { once: true });
@@ -77,8 +80,7 @@ export class RpcClient {
     this.#pending.delete(message.id);
     pending.detach();
     if (message.type === 'error') {
-      const { code, message: text, retryable } = message.error;
-      pending.reject(new RekindleError(code, text, { retryable }));
+      pending.reject(this.#toError(message.error));
     } else if (pending.gaveUp) {
       pending.onLate?.(message.value);
     } else {
@@ -87,12 +89,16 @@ export class RpcClient {
   }
 
   /** The worker is gone: everything that waits, and every later call, fails with `error`. */
-  die(error: RekindleError): void {
+  die(error: Error): void {
     this.#dead ??= error;
     for (const pending of this.#pending.values()) {
       pending.detach();
       pending.reject(error);
     }
     this.#pending.clear();
+  }
+
+  #error(code: WireError['code'], message: string, cause: unknown): Error {
+    return this.#toError({ code, message, retryable: false }, cause);
   }
 }

@@ -1,41 +1,36 @@
 /**
- * What the worker serves: the wallet engine, in the shape the wasm exports have.
+ * What the worker serves: the wallet engine.
  *
  * Errors are thrown as objects with `code`, `message` and `retryable`. Every `signal` means: drop the
  * work at the next safe point and reject with `aborted`.
  */
 
-import type { WalletCalls, WalletMethod } from './messages.js';
-import type { RecoveryProgress } from '../types.js';
+import type { EngineCalls, WalletCalls, WalletMethod } from './messages.js';
+import type { RecoveryProgress, WalletState } from '../types.js';
 
-/** What a wallet reports by itself. Neither may throw. */
+/** What a wallet reports by itself. None may throw. */
 export interface EngineListener {
   /** Something that the wallet shows may have changed. */
   change: () => void;
   /** Recovery moved on. */
   recovery: (progress: RecoveryProgress) => void;
+  /** The wallet was locked or unlocked, or went to or came from another tab. */
+  state: (state: WalletState) => void;
 }
 
 /** Opens wallets. */
 export interface Engine {
   exists(name: string): Promise<boolean>;
   erase(name: string): Promise<void>;
-  create(name: string, listener: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
-  open(name: string, listener: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
-  recover(
-    name: string,
-    words: string,
-    invite: string,
-    listener: EngineListener,
-    signal: AbortSignal,
-    everySession?: boolean,
-  ): Promise<EngineWallet>;
+  create(params: EngineCalls['create']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
+  open(params: EngineCalls['open']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
+  recover(params: EngineCalls['recover']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
 }
 
-/** One open wallet: a method per call, with the arguments of the message and a signal. */
-export type EngineWallet = {
-  [M in WalletMethod]: (
-    params: WalletCalls[M]['params'],
-    signal: AbortSignal,
-  ) => Promise<WalletCalls[M]['result']>;
-};
+/** One open wallet. */
+export interface EngineWallet {
+  /** Does what the message of this name asks for. After `close` or `closeAndErase` it is not called again. */
+  call<M extends WalletMethod>(method: M, params: WalletCalls[M]['params'], signal: AbortSignal): Promise<WalletCalls[M]['result']>;
+  /** Has a running recovery save what it has read. */
+  saveSoon(): void;
+}

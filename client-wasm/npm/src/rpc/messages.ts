@@ -4,8 +4,7 @@
  * Every call has an id of the page's choosing and gets exactly one answer, in any order. A `cancel` asks
  * the worker to drop a call; the call is still answered, usually with the code `aborted`. Events are not
  * answered. Only structured-clone data crosses; secrets cross in two results that ask for them by name,
- * `seedWords` and a token that was sent (`send`, `outstanding`), and in the arguments of `recover` and
- * `redeem`.
+ * `seedWords` and a token that was sent (`send`, `outstanding`), and in arguments: words, tokens, passphrases.
  */
 
 import type { RekindleErrorCode } from '../errors.js';
@@ -18,18 +17,26 @@ import type {
   Received,
   RecoveryProgress,
   SentToken,
+  WalletState,
 } from '../types.js';
 
 /** The worker's number for an open wallet. Never reused while the worker lives. */
 export type WalletHandle = number;
 
+interface Passphrase {
+  passphrase?: string | undefined;
+}
+
 /** Calls that need no open wallet. Arguments as one object, answer as one value. */
 export interface EngineCalls {
   exists: { params: { name: string }; result: boolean };
   erase: { params: { name: string }; result: undefined };
-  create: { params: { name: string }; result: WalletHandle };
-  open: { params: { name: string }; result: WalletHandle };
-  recover: { params: { name: string; words: string; invite: string; everySession?: boolean | undefined }; result: WalletHandle };
+  create: { params: { name: string } & Passphrase; result: WalletHandle };
+  open: { params: { name: string; follow?: boolean | undefined } & Passphrase; result: WalletHandle };
+  recover: {
+    params: { name: string; words: string; invite: string; everySession?: boolean | undefined } & Passphrase;
+    result: WalletHandle;
+  };
 }
 
 /** Calls on an open wallet; each carries its handle beside these arguments. */
@@ -48,7 +55,14 @@ export interface WalletCalls {
   recovery: { params: object; result: RecoveryProgress | undefined };
   steerRecovery: { params: { how: 'pause' | 'resume' | 'cancel' | 'restart' }; result: undefined };
   diagnostics: { params: object; result: Diagnostics };
+  hasPassphrase: { params: object; result: boolean };
+  changePassphrase: { params: { current?: string | undefined; next?: string | undefined }; result: undefined };
+  state: { params: object; result: WalletState };
+  lock: { params: object; result: undefined };
+  unlock: { params: Passphrase; result: undefined };
+  takeOver: { params: object; result: undefined };
   close: { params: object; result: undefined };
+  closeAndErase: { params: object; result: undefined };
 }
 
 /** Name of a call that needs no open wallet. */
@@ -60,7 +74,9 @@ export type WalletMethod = keyof WalletCalls;
 export type Request =
   | { type: 'init'; wasmUrl: string | undefined }
   | { type: 'call'; id: number; method: EngineMethod | WalletMethod; wallet?: WalletHandle | undefined; params: object }
-  | { type: 'cancel'; id: number };
+  | { type: 'cancel'; id: number }
+  /** The page is hidden and may be gone soon. */
+  | { type: 'hidden' };
 
 /** Worker to page. */
 export type Response =
@@ -68,6 +84,7 @@ export type Response =
   | { type: 'error'; id: number; error: WireError }
   | { type: 'change'; wallet: WalletHandle }
   | { type: 'recovery'; wallet: WalletHandle; progress: RecoveryProgress }
+  | { type: 'state'; wallet: WalletHandle; state: WalletState }
   | { type: 'crashed'; message: string };
 
 /** An error in transit. */

@@ -3,8 +3,7 @@
  * exactly once, and passes on what open wallets report.
  */
 
-import { RekindleError } from '../errors.js';
-import { isCrash, toWire } from './wire-error.js';
+import { Failure, isCrash, toWire } from './failure.js';
 import type { Engine, EngineListener, EngineWallet } from './engine.js';
 import type { EngineCalls, Request, Response, WalletHandle, WalletMethod } from './messages.js';
 
@@ -34,23 +33,7 @@ interface Outcome {
   announce?: () => void;
 }
 
-const walletMethods: Record<WalletMethod, true> = {
-  join: true,
-  federation: true,
-  balance: true,
-  depositAddress: true,
-  claimDeposits: true,
-  send: true,
-  redeem: true,
-  outstanding: true,
-  reclaim: true,
-  history: true,
-  seedWords: true,
-  recovery: true,
-  steerRecovery: true,
-  diagnostics: true,
-  close: true,
-};
+type Opener = (params: object, listener: EngineListener, signal: AbortSignal) => Promise<EngineWallet>;
 
 /** Serves calls on `port` until the worker ends. */
 export function serve(port: ServerPort, load: LoadEngine): void {
@@ -79,6 +62,8 @@ class Server {
         return;
       case 'cancel':
         return this.#running.get(message.id)?.controller.abort();
+      case 'hidden':
+        return this.#wallets.forEach((wallet) => wallet.saveSoon());
       case 'call':
         this.#start(message);
     }
@@ -102,15 +87,14 @@ class Server {
   }
 
   async #run(call: Call, signal: AbortSignal): Promise<Outcome> {
-    if (Object.hasOwn(walletMethods, call.method)) {
-      const handle = call.wallet ?? 0;
-      const wallet = this.#wallets.get(handle);
-      if (!wallet) throw new RekindleError('wallet_closed');
-      if (call.method === 'close') {
-        this.#wallets.delete(handle);
-        await this.#stopCalls(handle, call.id);
+    if (call.wallet !== undefined) {
+      const wallet = this.#wallets.get(call.wallet);
+      if (!wallet) throw new Failure('wallet_closed');
+      if (call.method === 'close' || call.method === 'closeAndErase') {
+        this.#wallets.delete(call.wallet);
+        await this.#stopCalls(call.wallet, call.id);
       }
-      return { value: await wallet[call.method as WalletMethod](call.params as never, signal) };
+      return { value: await wallet.call(call.method as WalletMethod, call.params as never, signal) };
     }
     const engine = await this.#loaded();
     switch (call.method) {
@@ -118,20 +102,14 @@ class Server {
         return { value: await engine.exists((call.params as EngineCalls['exists']['params']).name) };
       case 'erase':
         return { value: await engine.erase((call.params as EngineCalls['erase']['params']).name) };
-      case 'create': {
-        const { name } = call.params as EngineCalls['create']['params'];
-        return this.#keep((listener) => engine.create(name, listener, signal), signal);
-      }
-      case 'open': {
-        const { name } = call.params as EngineCalls['open']['params'];
-        return this.#keep((listener) => engine.open(name, listener, signal), signal);
-      }
+      case 'create':
+      case 'open':
       case 'recover': {
-        const { name, words, invite, everySession } = call.params as EngineCalls['recover']['params'];
-        return this.#keep((listener) => engine.recover(name, words, invite, listener, signal, everySession), signal);
+        const open = engine[call.method].bind(engine) as Opener;
+        return this.#keep((listener) => open(call.params, listener, signal), signal);
       }
       default:
-        throw new RekindleError('internal', 'The page and its worker are of different versions.');
+        throw new Failure('internal', false, 'The page and its worker are of different versions.');
     }
   }
 
@@ -154,10 +132,11 @@ class Server {
     const wallet = await open({
       change: () => post({ type: 'change', wallet: handle }),
       recovery: (progress) => post({ type: 'recovery', wallet: handle, progress }),
+      state: (state) => post({ type: 'state', wallet: handle, state }),
     });
     if (signal.aborted) {
-      await wallet.close({}, signal);
-      throw new RekindleError('aborted');
+      await wallet.call('close', {}, signal);
+      throw new Failure('aborted');
     }
     this.#wallets.set(handle, wallet);
     const announce = () => {
@@ -172,10 +151,7 @@ class Server {
     this.#engine ??= this.#load(this.#wasmUrl).catch((cause: unknown) => {
       this.#engine = undefined;
       const reason = cause instanceof Error ? ` (${cause.message})` : '';
-      throw new RekindleError('worker_failed', `The wallet’s wasm file could not be loaded${reason}.`, {
-        retryable: true,
-        cause,
-      });
+      throw new Failure('worker_failed', true, `The wallet’s wasm file could not be loaded${reason}.`);
     });
     return this.#engine;
   }

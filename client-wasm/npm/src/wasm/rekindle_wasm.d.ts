@@ -7,12 +7,14 @@ import type { RecoveryProgress } from '../types.js';
 import type { WalletCalls } from '../rpc/messages.js';
 
 type Result<M extends keyof WalletCalls> = WalletCalls[M]['result'];
-type OnChange = () => void;
-type OnRecovery = (progress: RecoveryProgress) => void;
+/** Called with the progress of a recovery, or with nothing after any other change. */
+export type Notify = (progress?: RecoveryProgress) => void;
 
-/** Loads and starts the wasm module, from `module_or_path` or from beside the glue code. */
-export default function init(options?: { module_or_path: string }): Promise<{ memory: WebAssembly.Memory }>;
+/** Starts the wasm module, once. */
+export function initSync(options: { module: WebAssembly.Module }): unknown;
 
+/** Size of the wasm memory in bytes. */
+export function memoryBytes(): number;
 /** Whether a wallet of that name is stored. */
 export function walletExists(name: string): Promise<boolean>;
 /** Deletes a stored wallet. */
@@ -21,17 +23,20 @@ export function walletErase(name: string): Promise<void>;
 /** An open wallet. Methods may overlap. Every `signal` drops the work at the next safe point. */
 export class WasmWallet {
   private constructor();
-  static create(name: string, onChange: OnChange, onRecovery: OnRecovery, signal: AbortSignal): Promise<WasmWallet>;
-  static open(name: string, onChange: OnChange, onRecovery: OnRecovery, signal: AbortSignal): Promise<WasmWallet>;
+  static create(name: string, passphrase: string | undefined, notify: Notify, signal: AbortSignal): Promise<WasmWallet>;
+  static open(name: string, passphrase: string | undefined, notify: Notify, signal: AbortSignal): Promise<WasmWallet>;
   static recover(
     name: string,
     words: string,
     invite: string,
+    passphrase: string | undefined,
     everySession: boolean,
-    onChange: OnChange,
-    onRecovery: OnRecovery,
+    notify: Notify,
     signal: AbortSignal,
   ): Promise<WasmWallet>;
+  hasPassphrase(signal: AbortSignal): Promise<boolean>;
+  changePassphrase(current: string | undefined, next: string | undefined, signal: AbortSignal): Promise<undefined>;
+  saveSoon(): void;
   join(invite: string, signal: AbortSignal): Promise<Result<'join'>>;
   federation(): Result<'federation'>;
   balance(): Result<'balance'>;
@@ -44,6 +49,6 @@ export class WasmWallet {
   history(limit: number, before: string | undefined): Result<'history'>;
   seedWords(): Result<'seedWords'>;
   recovery(): Result<'recovery'>;
-  steerRecovery(how: WalletCalls['steerRecovery']['params']['how'], signal: AbortSignal): Promise<void>;
+  steerRecovery(how: WalletCalls['steerRecovery']['params']['how'], signal: AbortSignal): Promise<undefined>;
   close(): void;
 }

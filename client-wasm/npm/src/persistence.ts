@@ -1,0 +1,32 @@
+/** Whether the browser keeps what is stored when it runs out of space. Its answers are the page's: workers can't ask. */
+
+import { aborted } from './errors.js';
+import type { StorageInfo } from './types.js';
+
+/** Asks the browser never to delete by itself what this site stores. Some ask the user. */
+export async function askToKeep(): Promise<boolean> {
+  try {
+    return (await navigator.storage?.persist?.()) ?? false;
+  } catch {
+    return false;
+  }
+}
+
+/** What the browser says of its storage, unless the wait is aborted. */
+export function storageInfo(signal: AbortSignal | undefined): Promise<StorageInfo> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(aborted(signal as AbortSignal));
+    if (signal?.aborted) return stop();
+    signal?.addEventListener('abort', stop);
+    void ask().then(resolve).finally(() => signal?.removeEventListener('abort', stop));
+  });
+}
+
+/** Where the browser says nothing, nothing is promised. */
+async function ask(): Promise<StorageInfo> {
+  const [persistent, { usage, quota }] = await Promise.all([
+    navigator.storage?.persisted?.().catch(() => false) ?? false,
+    navigator.storage?.estimate?.().catch(() => ({})) ?? {},
+  ]) as [boolean, StorageEstimate];
+  return { persistent, usageBytes: usage, quotaBytes: quota };
+}
