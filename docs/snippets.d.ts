@@ -6,6 +6,8 @@ declare global {
   const invite: string;
   const words: string;
   const received: string;
+  const passphrase: string;
+  const signal: AbortSignal;
   /** Shows something to a person. */
   function show(text: string): void;
 }
