@@ -26,6 +26,7 @@ export async function run({ wants }) {
       { platform: 'browser', recover: recoverInBrowser },
     ].map((way) => ({ ...way, form, name: `${prefix}.${form}.${way.platform}` })),
   ).filter(({ name }) => wants(name));
+  if (wanted.length === 0) return {};
   if (wanted.some(({ platform }) => platform === 'native')) {
     await runProgram('cargo', ['build', '--release', '-p', 'rekindle-tests', '--bin', 'recover'], { label: 'compiling the native wallet' });
   }
