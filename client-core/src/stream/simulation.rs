@@ -319,7 +319,8 @@ fn slowdown(kind: Kind) -> f64 {
     const SESSIONS: u64 = 100_000;
     let time = |last: Kind| {
         let guardian = |kind| Simulated { kind, latency_ms: 20, speed: 1 };
-        let guardians = vec![guardian(Kind::Honest), guardian(Kind::Honest), guardian(Kind::Honest), guardian(last)];
+        let guardians =
+            vec![guardian(Kind::Honest), guardian(Kind::Honest), guardian(Kind::Honest), guardian(last)];
         let mut world = World::new(guardians, SESSIONS, Limits::default());
         world.line = Some(10);
         assert!(world.run(600_000));
