@@ -73,12 +73,14 @@ async function queryWhileRecovering({ words, invite }) {
   return { balances, longestTask };
 }
 
+/** Means over a few calls each: one call is shorter than the page's clock can tell. */
 async function timeCalls(count) {
+  const CALLS = 20;
   const times = [];
-  for (let i = 0; i < count; i += 1) {
+  for (let i = 0; i < count; i += CALLS) {
     const asked = performance.now();
-    await globalThis.wallet.state();
-    times.push(performance.now() - asked);
+    for (let call = 0; call < CALLS; call += 1) await globalThis.wallet.state();
+    times.push((performance.now() - asked) / CALLS);
   }
   await globalThis.wallet.close();
   return times;
