@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { type RecoveryProgress, Wallet } from '../src/index.js';
+import { iterate } from '../src/iterate.js';
 import type { EngineListener } from '../src/rpc/engine.js';
 import { FakeWorkers } from './fake-worker.js';
 import { engineWallet, rejection, step } from './support.js';
@@ -182,6 +183,17 @@ it('ends the iteration of events when its signal says so', async () => {
   // Nobody listens any more.
   listener.state('locked');
   expect(await states.next()).toMatchObject({ done: true });
+});
+
+it('listens no longer than it is iterated', async () => {
+  const [unsubscribe, unwatch] = [vi.fn(), vi.fn()];
+  const subscribe = (listener: (value: number) => void) => (listener(1), unsubscribe);
+  for await (const value of iterate({ subscribe, closed: () => unwatch, signal: undefined })) {
+    expect(value).toBe(1);
+    break;
+  }
+  expect(unsubscribe).toHaveBeenCalledTimes(1);
+  expect(unwatch).toHaveBeenCalledTimes(1);
 });
 
 /** Opens a wallet with this recovery, in the one worker of the test. */

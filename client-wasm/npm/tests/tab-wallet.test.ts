@@ -76,6 +76,20 @@ describe('a second tab', () => {
     expect(await rejection(two.wallet.call('lock', {}, signal))).toMatchObject({ code: 'wallet_in_use' });
   });
 
+  it('gets no secrets, whatever it asks for', async () => {
+    await open();
+    const answers: unknown[] = [];
+    const channel = new BroadcastChannel('rekindle:mine');
+    channel.onmessage = ({ data }) => answers.push(data);
+    for (const method of ['depositAddress', 'balance']) {
+      channel.postMessage({ type: 'ask', from: 'me', request: { type: 'call', id: 1, method, params: {} } });
+    }
+    await vi.waitFor(() => expect(answers).toHaveLength(2));
+    channel.close();
+    expect(answers).toContainEqual({ type: 'answer', to: 'me', response: { type: 'result', id: 1, value: balance } });
+    expect(answers).toContainEqual({ type: 'answer', to: 'me', response: { type: 'error', id: 1, error: expect.objectContaining({ code: 'wallet_in_use' }) } });
+  });
+
   it('hears what the first one reports', async () => {
     await open();
     const two = await open();
@@ -137,6 +151,8 @@ describe('a second tab', () => {
     WasmWallet.open.mockRejectedValue({ code: 'storage_gone', message: 'gone', retryable: false });
     await close(one);
     await vi.waitFor(async () => expect(await rejection(two.wallet.call('balance', {}, signal))).toMatchObject({ code: 'storage_gone' }));
+    // It never had it, so nothing moved.
+    expect(two.heard.filter((what) => what === 'following')).toHaveLength(1);
   });
 });
 
