@@ -76,7 +76,10 @@ const PARTS = {
   ],
   firefox: [BUILD, { name: 'End to end in Firefox', needs: [BUILD.name], run: firefoxTests }],
   consumers: [BUILD, { name: 'The packed package in projects', needs: [BUILD.name], run: consumerTests }],
-  docs: [{ name: 'Documentation', needs: [TOOLS.name], run: buildDocs }],
+  docs: [
+    { name: 'Documentation', needs: [TOOLS.name], run: buildDocs },
+    { name: 'Documentation in Chromium', needs: ['Documentation'], run: () => browserTests('docs') },
+  ],
 };
 
 await main(async () => {

@@ -8,6 +8,7 @@ import { chromiumFlags } from '../../scripts/lib/chromium.mjs';
 const sets: Record<string, Project> = {
   chromium: { testDir: 'tests' },
   consumers: { testDir: '../consumers', timeout: 300_000, use: { actionTimeout: 60_000 } },
+  docs: { testDir: '../docs', timeout: 300_000 },
   firefox: { testDir: '../firefox', timeout: 300_000 },
 };
 const name = process.env['REKINDLE_BROWSER_TESTS'] ?? 'chromium';
