@@ -26,6 +26,6 @@ pub(crate) use call::expect_success;
 pub use answers::{KnownSession, Served, SharesVerdict, Submitted};
 pub use api::FederationApi;
 pub use fault::{FederationError, GuardianFault};
-pub use guardians::Guardians;
+pub use guardians::{Evidence, Guardians};
 pub use join::{Joined, download_config};
 pub use query::GuardianId;

@@ -13,5 +13,5 @@ mod storage;
 mod value;
 mod wallet;
 
-pub use storage::{memory_bytes, wallet_erase, wallet_exists};
+pub use storage::{wallet_erase, wallet_exists};
 pub use wallet::WasmWallet;

@@ -16,7 +16,7 @@ use rekindle_protocol::{
 };
 
 use super::{
-    FederationError, GuardianFault, GuardianId, Guardians,
+    Evidence, FederationError, GuardianFault, GuardianId, Guardians,
     ask::{ask, note_fault},
     call::{Answer, Limits, call},
     query::{QueryStrategy, Quorum},
@@ -94,6 +94,11 @@ impl FederationApi {
     /// [`FederationError::Random`].
     pub fn penalise(&self, guardian: GuardianId, fault: &GuardianFault) -> Result<(), FederationError> {
         Ok(note_fault(&self.guardians, &*self.runtime, guardian, fault)?)
+    }
+
+    /// The lies of guardians that were found out: the latest of each.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.guardians.borrow().evidence()
     }
 
     /// When the first guardian may be asked, in milliseconds since 1970; in the past if one may be asked now.

@@ -157,7 +157,7 @@ pub(crate) fn note_fault(
         GuardianFault::Refused { status: 400..=499, .. } | GuardianFault::Missing(_) => {}
         fault if fault.is_misbehaviour() => {
             guardians.fail(guardian, None, now, random);
-            guardians.strike(guardian, now);
+            guardians.strike(guardian, fault, now);
         }
         _ => guardians.fail(guardian, None, now, random),
     }

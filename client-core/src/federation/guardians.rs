@@ -7,7 +7,7 @@
 
 use rekindle_protocol::api::{API_VERSION, PREVIOUS_API_VERSION};
 
-use super::GuardianId;
+use super::{GuardianFault, GuardianId};
 use crate::{
     backoff::{Backoff, RetryBudget},
     sorted::SortedSet,
@@ -35,9 +35,24 @@ struct Health {
     /// It asked to be left alone until this time, milliseconds since 1970.
     busy_until: u64,
     strikes: u32,
+    /// The last time that it served a lie.
+    lie: Option<Evidence>,
     reachable: bool,
     /// It does not speak the newest version of the API.
     is_older: bool,
+}
+
+/// That a guardian, or something in front of it, did what only a lie or a broken program explains.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Evidence {
+    /// The guardian.
+    pub guardian: GuardianId,
+    /// What it did the last time: [`GuardianFault::code`].
+    pub code: &'static str,
+    /// When that was found out, milliseconds since 1970.
+    pub time: u64,
+    /// How often it did such a thing.
+    pub times: u32,
 }
 
 /// The guardians of a federation as one wallet has experienced them.
@@ -68,7 +83,8 @@ impl Guardians {
     /// Its address has become known, or another one: only its lies are remembered.
     pub fn moved(&mut self, guardian: GuardianId) {
         if let Some(health) = self.get_mut(guardian) {
-            *health = Health { strikes: health.strikes, reachable: true, ..Health::default() };
+            let (strikes, lie) = (health.strikes, health.lie);
+            *health = Health { strikes, lie, reachable: true, ..Health::default() };
         }
     }
 
@@ -127,10 +143,11 @@ impl Guardians {
     }
 
     /// It served a lie, or something in front of it did: it rests longer and is asked past caches.
-    pub fn strike(&mut self, guardian: GuardianId, now: u64) {
+    pub fn strike(&mut self, guardian: GuardianId, fault: &GuardianFault, now: u64) {
         if let Some(health) = self.get_mut(guardian) {
             let factor = STRIKE_FACTOR.saturating_pow(health.strikes.min(8));
             health.strikes = health.strikes.saturating_add(1);
+            health.lie = Some(Evidence { guardian, code: fault.code(), time: now, times: health.strikes });
             let pause = FIRST_STRIKE_MS.saturating_mul(factor).min(LONGEST_STRIKE_MS);
             health.rests_until = health.rests_until.max(now.saturating_add(pause));
         }
@@ -139,6 +156,11 @@ impl Guardians {
     /// Whether it has served a lie, so that caches in front of it are not to be believed.
     pub fn has_lied(&self, guardian: GuardianId) -> bool {
         self.get(guardian).is_some_and(|health| health.strikes > 0)
+    }
+
+    /// The lies that were found out: the latest of each guardian.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.list.iter().filter_map(|health| health.lie).collect()
     }
 
     /// Whether its last answer was a failure: then one question at a time is enough.
@@ -258,13 +280,18 @@ mod tests {
         let mut now = 0;
         let mut rests = Vec::new();
         for _ in 0..4 {
-            guardians.strike(2, now);
+            guardians.strike(2, &GuardianFault::WrongShares, now);
             let ready = guardians.ready_at(2).unwrap();
             rests.push(ready - now);
             now = ready;
         }
         assert_eq!(rests, [2_000, 16_000, 120_000, 120_000]);
         assert!(guardians.has_lied(2));
+        // The latest lie is kept, also when it moves.
+        guardians.strike(2, &GuardianFault::Truncated, now);
+        guardians.moved(2);
+        let latest = Evidence { guardian: 2, code: "answer_truncated", time: now, times: 5 };
+        assert_eq!(guardians.evidence(), [latest]);
     }
 
     #[test]

@@ -181,7 +181,7 @@ impl VerifiedHistory {
             }
             Err(error) => {
                 let culprit = self.culprit(&streamed, &error);
-                self.begin_again(culprit);
+                self.begin_again(culprit, error);
             }
         }
     }
@@ -231,23 +231,26 @@ impl VerifiedHistory {
                 (session.header, session.signature)
             }
         };
-        let is_this = match newest {
-            Part::Session(session) => session.header == header,
-            Part::Entries(_) => self.read.confirm(&self.context.federation, &header).is_ok(),
+        let continues = match newest {
+            Part::Session(session) if session.header != header => Err(ChainError::BrokenChain(index)),
+            Part::Session(_) => Ok(()),
+            Part::Entries(_) => self.read.confirm(&self.context.federation, &header),
         };
-        if is_this && self.is_signed(&header, &signature) {
-            return Ok(Some(header));
-        }
-        self.begin_again(guardian);
+        let error = match continues {
+            Ok(()) if self.is_signed(&header, &signature) => return Ok(Some(header)),
+            Ok(()) => ChainError::WrongSignature(index),
+            Err(error) => error,
+        };
+        self.begin_again(guardian, error);
         Ok(None)
     }
 
     /// Throws away what is not vouched for. The stream leaves the culprit alone and asks past caches.
-    fn begin_again(&mut self, culprit: GuardianId) {
+    fn begin_again(&mut self, culprit: GuardianId, error: ChainError) {
         self.waiting.clear();
         self.bytes = 0;
         self.read = self.verified;
-        self.stream.penalise(culprit);
+        self.stream.penalise(culprit, &error.into());
         self.stream.rewind(self.verified.next);
     }
 

@@ -166,7 +166,7 @@ impl<T> Schedule<T> {
         Ok(())
     }
 
-    /// A request failed. Gives the guardian that was asked, if anything was still wanted of it.
+    /// A request failed.
     pub fn fail(
         &mut self,
         id: RequestId,
@@ -174,8 +174,8 @@ impl<T> Schedule<T> {
         now: u64,
         random: u64,
         guardians: &mut Guardians,
-    ) -> Option<GuardianId> {
-        let request = self.remove(id)?;
+    ) {
+        let Some(request) = self.remove(id) else { return };
         if let Some(segment) = self.segment_mut(request.segment) {
             segment.tried.insert(request.guardian);
             segment.is_retry = true;
@@ -187,9 +187,8 @@ impl<T> Schedule<T> {
             guardians.step_down(request.guardian);
         }
         if fault.is_misbehaviour() {
-            self.penalise(request.guardian, now, guardians);
+            self.penalise(request.guardian, fault, now, guardians);
         }
-        Some(request.guardian)
     }
 
     /// Whether a request has been silent for too long.
@@ -224,8 +223,14 @@ impl<T> Schedule<T> {
 
     /// Drops whatever `guardian` served that has not been delivered, and leaves it alone for a while. For a
     /// reader that found history broken.
-    pub fn penalise(&mut self, guardian: GuardianId, now: u64, guardians: &mut Guardians) {
-        guardians.strike(guardian, now);
+    pub fn penalise(
+        &mut self,
+        guardian: GuardianId,
+        fault: &GuardianFault,
+        now: u64,
+        guardians: &mut Guardians,
+    ) {
+        guardians.strike(guardian, fault, now);
         let mut dropped = Vec::new();
         for segment in &mut self.segments {
             if let Some(bytes) = segment.truncate(guardian) {

@@ -28,9 +28,6 @@ use crate::{
 /// If nobody has looked for so many milliseconds, what is late may have arrived long ago.
 const UNATTENDED_MS: u64 = 100;
 
-/// How much evidence is kept.
-const MAX_EVIDENCE: usize = 32;
-
 /// A session in its turn, decoded but not verified.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamedPart {
@@ -58,7 +55,6 @@ pub struct SessionStream {
     /// When to look at the schedule again, and the timer for it.
     alarm: Option<(u64, LocalBoxFuture<'static, ()>)>,
     attended_at: u64,
-    evidence: Vec<(GuardianId, GuardianFault)>,
 }
 
 impl SessionStream {
@@ -77,7 +73,6 @@ impl SessionStream {
             handles: SortedMap::new(),
             alarm: None,
             attended_at: api.runtime.now(),
-            evidence: Vec::new(),
         }
     }
 
@@ -97,18 +92,13 @@ impl SessionStream {
 
     /// For a reader that found history broken: leaves `guardian` alone for a while, asks it past caches after
     /// that, and drops what it served and has not been delivered.
-    pub fn penalise(&mut self, guardian: GuardianId) {
-        self.schedule.penalise(guardian, self.runtime.now(), &mut self.guardians.borrow_mut());
+    pub fn penalise(&mut self, guardian: GuardianId, fault: &GuardianFault) {
+        self.schedule.penalise(guardian, fault, self.runtime.now(), &mut self.guardians.borrow_mut());
     }
 
     /// Goes back to `position`: what was delivered from there on is fetched again, past caches.
     pub fn rewind(&mut self, position: u64) {
         self.schedule.rewind(position);
-    }
-
-    /// What guardians did that only a lie or a broken program explains; the latest, in order.
-    pub fn evidence(&self) -> &[(GuardianId, GuardianFault)] {
-        &self.evidence
     }
 
     /// How far it has come.
@@ -197,15 +187,9 @@ impl SessionStream {
             EventKind::Failed(fault) => Err(fault),
         };
         let Err(fault) = result else { return };
-        let guardian = self.schedule.fail(id, &fault, now, jitter(&*self.runtime), &mut guardians);
+        self.schedule.fail(id, &fault, now, jitter(&*self.runtime), &mut guardians);
         if let Some(handle) = self.handles.remove(&id) {
             handle.abort();
-        }
-        if let Some(guardian) = guardian.filter(|_| fault.is_misbehaviour()) {
-            if self.evidence.len() == MAX_EVIDENCE {
-                self.evidence.remove(0);
-            }
-            self.evidence.push((guardian, fault));
         }
     }
 

@@ -5,6 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use rekindle_protocol::chain::ChainError;
 
 use super::schedule::{Limits, RequestId, Schedule, Start};
 use crate::{
@@ -162,7 +163,8 @@ impl World {
     fn read(&mut self) {
         while let Some(ready) = self.schedule.pop() {
             if ready.payload.forged {
-                self.schedule.penalise(ready.guardian, self.now, &mut self.known);
+                let fault = GuardianFault::from(ChainError::WrongSignature(ready.index));
+                self.schedule.penalise(ready.guardian, &fault, self.now, &mut self.known);
                 // It had verified everything up to the last multiple of 100.
                 let verified = ready.index / 100 * 100;
                 self.schedule.rewind(verified);

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     context::WalletContext,
-    federation::{FederationApi, GuardianId, download_config},
+    federation::{Evidence, FederationApi, GuardianId, download_config},
     platform::Batch,
     recovery::RecoveryRecord,
 };
@@ -129,6 +129,12 @@ impl Wallet {
             }
         }
         self.federation().ok_or(WalletError::NotJoined)
+    }
+
+    /// What guardians, or caches and proxies in front of them, have served since the wallet was opened that only a lie
+    /// or a broken program explains: the latest of each.
+    pub fn evidence(&self) -> Vec<Evidence> {
+        self.api().map(|api| api.evidence()).unwrap_or_default()
     }
 
     /// The federation that the wallet has joined.

@@ -299,6 +299,15 @@ async fn recovery_survives_one_bad_guardian_of_any_kind() {
             world.guardians.set(guardian, behaviour);
             let restored = world.recover(&alice.seed_words()).await;
             assert_eq!(overview(&restored), expected, "guardian {guardian}: {behaviour:?}");
+            let evidence = restored.evidence();
+            let named: Vec<_> = evidence.iter().map(|of| (of.guardian, of.code)).collect();
+            assert!(named.iter().all(|(named, _)| *named == guardian), "{evidence:?}");
+            match behaviour {
+                // It is asked first.
+                Behaviour::Forge if guardian == 0 => assert_eq!(named, [(0, "history_invalid")]),
+                Behaviour::Down | Behaviour::Silent => assert_eq!(named, []),
+                _ => {}
+            }
             world.guardians.set(guardian, Behaviour::Honest);
         }
     }

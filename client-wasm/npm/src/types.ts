@@ -262,6 +262,23 @@ export interface StorageInfo {
 export interface Diagnostics {
   /** Size of the wasm memory. It never shrinks, so this is also its peak. */
   wasmMemoryBytes: number;
+  /** Guardians that have served what only a lie or a broken program explains, since the wallet was opened. */
+  evidence: GuardianEvidence[];
+}
+
+/**
+ * That a guardian, or a cache or proxy in front of it, served what can't be right. It is left alone for a while, and
+ * does no harm; whoever runs it will want to know.
+ */
+export interface GuardianEvidence {
+  /** The guardian's number. */
+  guardian: number;
+  /** What it did the last time: a stable name such as `history_invalid`. */
+  code: string;
+  /** When that was found out, milliseconds since 1970. */
+  timeMs: number;
+  /** How often it did such a thing. */
+  times: number;
 }
 
 /** What a wallet tells its listeners. */

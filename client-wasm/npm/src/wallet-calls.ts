@@ -1,6 +1,6 @@
 /** The calls that an unlocked wallet answers itself: one call of the worker's protocol is one of the wasm module. */
 
-import { type WasmWallet, memoryBytes } from './wasm/rekindle_wasm.js';
+import type { WasmWallet } from './wasm/rekindle_wasm.js';
 import type { WalletCalls, WalletMethod } from './rpc/messages.js';
 
 /** Calls that change how this tab has the wallet. */
@@ -32,7 +32,7 @@ export const walletCalls: Calls = {
   seedWords: (wallet) => wallet.seedWords(),
   recovery: (wallet) => wallet.recovery(),
   steerRecovery: (wallet, { how }, signal) => wallet.steerRecovery(how, signal),
-  diagnostics: () => ({ wasmMemoryBytes: memoryBytes() }),
+  diagnostics: (wallet) => wallet.diagnostics(),
   hasPassphrase: (wallet, _, signal) => wallet.hasPassphrase(signal),
   changePassphrase: (wallet, { current, next }, signal) => wallet.changePassphrase(current, next, signal),
 };

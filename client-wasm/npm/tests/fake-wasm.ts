@@ -3,7 +3,6 @@
 import { vi } from 'vitest';
 
 export const initSync = vi.fn();
-export const memoryBytes = () => 3 * 65_536;
 export const walletExists = vi.fn();
 export const walletErase = vi.fn();
 export const WasmWallet = { create: vi.fn(), open: vi.fn(), recover: vi.fn() };

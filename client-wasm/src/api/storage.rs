@@ -28,13 +28,6 @@ pub async fn wallet_erase(name: JsString) -> Result<(), Failure> {
     Ok(IndexedDbStore::delete(&database(&String::from(name))).await?)
 }
 
-/// The size of the wasm memory in bytes. It never shrinks.
-#[wasm_bindgen(js_name = memoryBytes)]
-pub fn memory_bytes() -> f64 {
-    const PAGE: f64 = 65_536.0;
-    core::arch::wasm32::memory_size(0) as f64 * PAGE
-}
-
 /// What a wallet runs on, and its store by its own type.
 pub struct Opened {
     /// What the wallet runs on.

@@ -3,8 +3,9 @@
 //! Amounts are `u64` here and become `BigInt`; counts and times are `f64` and become numbers, which
 //! are exact up to 2^53.
 
-use rekindle_client::wallet::{
-    Balance, FederationInfo, HistoryEntry, OperationStatus, OutstandingToken, Received, SentToken,
+use rekindle_client::{
+    federation::Evidence,
+    wallet::{Balance, FederationInfo, HistoryEntry, OperationStatus, OutstandingToken, Received, SentToken},
 };
 use rekindle_protocol::ownership::OperationKind;
 use serde::Serialize;
@@ -60,6 +61,38 @@ impl From<FederationInfo> for JsFederation {
             guardians: guardians.map(|(id, (name, url))| JsGuardian { id: id as f64, name, url }).collect(),
             has_faucet: info.has_faucet,
         }
+    }
+}
+
+/// `Diagnostics`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JsDiagnostics {
+    wasm_memory_bytes: f64,
+    evidence: Vec<JsEvidence>,
+}
+
+/// `GuardianEvidence`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct JsEvidence {
+    guardian: f64,
+    code: &'static str,
+    time_ms: f64,
+    times: f64,
+}
+
+impl From<Vec<Evidence>> for JsDiagnostics {
+    fn from(evidence: Vec<Evidence>) -> Self {
+        const PAGE: f64 = 65_536.0;
+        let wasm_memory_bytes = core::arch::wasm32::memory_size(0) as f64 * PAGE;
+        let evidence = evidence.iter().map(|evidence| JsEvidence {
+            guardian: evidence.guardian.into(),
+            code: evidence.code,
+            time_ms: evidence.time as f64,
+            times: evidence.times.into(),
+        });
+        JsDiagnostics { wasm_memory_bytes, evidence: evidence.collect() }
     }
 }
 

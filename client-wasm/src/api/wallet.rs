@@ -19,7 +19,8 @@ use super::failure::Failure;
 use super::progress::JsProgress;
 use super::storage::{self, Opened};
 use super::value::{
-    JsBalance, JsFederation, JsOperation, JsOutstandingToken, JsReceived, JsSentToken, list_to_js, to_js,
+    JsBalance, JsDiagnostics, JsFederation, JsOperation, JsOutstandingToken, JsReceived, JsSentToken,
+    list_to_js, to_js,
 };
 
 /// An open wallet and its background. Calls may overlap.
@@ -209,6 +210,11 @@ impl WasmWallet {
             wallet?.steer_recovery(how).await?;
             Ok(JsValue::UNDEFINED)
         })
+    }
+
+    /// Figures, and what guardians served that only a lie or a broken program explains.
+    pub fn diagnostics(&self) -> Result<JsValue, Failure> {
+        to_js(&JsDiagnostics::from(self.wallet()?.evidence()))
     }
 
     /// Ends the background and lets the database go. Later calls fail with `wallet_closed`.

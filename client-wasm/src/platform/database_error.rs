@@ -3,13 +3,16 @@
 //! The error types on the way say little more than "idb error"; the name of the DOMException, the
 //! only stable part, stands in the text of the error's source: `what failed: Name: message`.
 
-use std::error::Error;
-
 use rekindle_client::platform::StoreError;
 
 /// Translates an error of the database.
-pub(super) fn translate(error: &dyn Error) -> StoreError {
-    let text = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+#[cfg(target_arch = "wasm32")]
+pub(super) fn translate(error: &rexie::Error) -> StoreError {
+    // Not as a `dyn Error`, which would bring along how to print every field of every error.
+    let text = match error {
+        rexie::Error::IdbError(source) => source.to_string(),
+        error => error.to_string(),
+    };
     from_text(&text)
 }
 

@@ -138,7 +138,7 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
     seedWords: async () => words.split(' '),
     recovery: async () => recovery.progress(),
     steerRecovery: async ({ how }) => (how === 'pause' ? recovery.pause() : recovery.resume()),
-    diagnostics: async () => ({ wasmMemoryBytes: 0 }),
+    diagnostics: async () => ({ wasmMemoryBytes: 0, evidence: [] }),
     // Passphrases and other tabs are beyond this simulation.
     state: async () => 'open',
     hasPassphrase: async () => false,

@@ -13,8 +13,6 @@ export type Notify = (progress?: RecoveryProgress) => void;
 /** Starts the wasm module, once. */
 export function initSync(options: { module: WebAssembly.Module }): unknown;
 
-/** Size of the wasm memory in bytes. */
-export function memoryBytes(): number;
 /** Whether a wallet of that name is stored. */
 export function walletExists(name: string): Promise<boolean>;
 /** Deletes a stored wallet. */
@@ -50,5 +48,6 @@ export class WasmWallet {
   seedWords(): Result<'seedWords'>;
   recovery(): Result<'recovery'>;
   steerRecovery(how: WalletCalls['steerRecovery']['params']['how'], signal: AbortSignal): Promise<undefined>;
+  diagnostics(): Result<'diagnostics'>;
   close(): void;
 }
