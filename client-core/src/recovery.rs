@@ -20,5 +20,5 @@ pub use module::{Findings, ModuleError, RUNNING_PREFIX, RecoveryFromHistory};
 pub use progress::{FailingModule, RecoveryFault, RecoveryProgress, RecoveryState, Speed};
 pub use record::{Aside, Phase, RecoveryRecord};
 pub use relevant::{Portion, RelevantHistory};
-pub use scanner::{KINDS, ModuleFailure, Modules, Scanner};
+pub use scanner::{KINDS, ModuleFailure, Modules, Scanner, Spent};
 pub use verified::{ReadAhead, VerifiedHistory, VerifiedPortion};

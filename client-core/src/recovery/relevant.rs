@@ -85,6 +85,7 @@ impl RelevantHistory {
         let position = ChainPosition::after(&self.context.federation, &read.header);
         let (mut sessions, mut wanted) = (Vec::new(), Vec::new());
         for part in read.parts {
+            self.history.rest().await;
             match part {
                 Part::Session(session) => sessions.push(session),
                 Part::Entries(part) if self.scan.concerns(&part) => wanted.push((part.index, part.items)),
@@ -100,6 +101,11 @@ impl RelevantHistory {
         sessions.extend(self.fetch(&wanted, &read.header, &mut wait).await?);
         (self.next, self.time) = (position.next, read.header.time);
         Ok(Some(Portion { sessions, position, bytes: read.bytes, verifications: read.verifications }))
+    }
+
+    /// Lets others run if reading has gone on for long.
+    pub fn rest(&mut self) -> impl Future<Output = u64> {
+        self.history.rest()
     }
 
     /// Fetches the wanted sessions, given by number and items root. `wait` hears each time that nobody

@@ -25,6 +25,9 @@ const PATIENCE_MS: u64 = 5_000;
 /// The names of a wallet's modules.
 pub const KINDS: [&str; 3] = [Mint::KIND, Deposits::KIND, Operations::KIND];
 
+/// How long each module has taken over a portion so far, in milliseconds.
+pub type Spent = [u64; KINDS.len()];
+
 /// A wallet's modules, together.
 #[derive(Clone)]
 pub struct Modules {
@@ -201,14 +204,18 @@ impl Scanner {
     }
 
     /// Feeds the sessions of a portion to the modules, each by itself. Sessions come in order; those that can't matter
-    /// to the wallet may be left out. `clock` tells milliseconds.
+    /// to the wallet may be left out. A portion may be fed in several calls, with the same `spent`. `clock` tells milliseconds.
     ///
     /// Modules that fail, or keep the others waiting, are set aside and given: their state is of no use any more.
     ///
     /// Only what a signature vouches for may be taken: see [`super::RelevantHistory`].
-    pub fn take(&mut self, sessions: &[HashedSession], clock: &dyn Fn() -> u64) -> Vec<ModuleFailure> {
+    pub fn take(
+        &mut self,
+        sessions: &[HashedSession],
+        spent: &mut Spent,
+        clock: &dyn Fn() -> u64,
+    ) -> Vec<ModuleFailure> {
         let mut failures = Vec::new();
-        let mut spent = [0; KINDS.len()];
         for session in sessions {
             let mut view = SessionView::new(&self.context, session);
             if !self.ahead.is_empty() {
@@ -221,7 +228,7 @@ impl Scanner {
                     !applied
                 });
             }
-            for (module, spent) in self.modules.each_mut().into_iter().zip(&mut spent) {
+            for (module, spent) in self.modules.each_mut().into_iter().zip(&mut *spent) {
                 let kind = module.kind();
                 if self.aside.contains(&kind) {
                     continue;

@@ -139,12 +139,18 @@ impl VerifiedHistory {
         }
     }
 
-    async fn next_part(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Result<Option<StreamedPart>, Late> {
+    /// Lets others run if reading has gone on for long. Gives the time, milliseconds since 1970.
+    pub async fn rest(&mut self) -> u64 {
         let now = self.runtime.now();
         if now.saturating_sub(self.rested_at) >= STRETCH_MS {
             self.runtime.sleep(0).await;
             self.rested_at = self.runtime.now();
         }
+        now
+    }
+
+    async fn next_part(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Result<Option<StreamedPart>, Late> {
+        let now = self.rest().await;
         if now.saturating_sub(self.told_at) >= PROGRESS_MS {
             self.told_at = now;
             tell(self.read_ahead());

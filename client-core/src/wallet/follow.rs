@@ -3,7 +3,7 @@
 use super::{Wallet, WalletError, keys, live::Live, pending::decide_all};
 use crate::{
     platform::Batch,
-    recovery::{ModuleFailure, Portion, RecoveryRecord, RelevantHistory},
+    recovery::{ModuleFailure, Portion, RecoveryRecord, RelevantHistory, Spent},
 };
 
 /// Sessions are applied in portions of about this many bytes of history.
@@ -55,7 +55,7 @@ impl Wallet {
         loop {
             let aside = self
                 .update(|live, batch| {
-                    let failures = live.scanner.take(&portion.sessions, &|| 0);
+                    let failures = live.scanner.take(&portion.sessions, &mut Spent::default(), &|| 0);
                     if !failures.is_empty() {
                         live.scanner =
                             self.with_live(|live| live.scanner.clone()).unwrap_or(live.scanner.clone());

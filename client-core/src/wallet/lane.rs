@@ -13,7 +13,7 @@ use crate::{
     platform::Batch,
     recovery::{
         KINDS, ModuleFailure, Modules, Phase, Portion, RUNNING_PREFIX, ReadAhead, RecoveryRecord,
-        RelevantHistory, Scanner,
+        RelevantHistory, Scanner, Spent,
     },
     sorted::SortedSet,
 };
@@ -51,7 +51,11 @@ impl Wallet {
                 }
             };
             while let Some(portion) = history.next_portion(&mut tell).await? {
-                let mut failures = scanner.take(&portion.sessions, &clock);
+                let (mut failures, mut spent) = (Vec::new(), Spent::default());
+                for session in &portion.sessions {
+                    failures.extend(scanner.take(std::slice::from_ref(session), &mut spent, &clock));
+                    history.rest().await;
+                }
                 if lane.is_some() && !failures.is_empty() {
                     return Ok(failures.pop());
                 }

@@ -11,7 +11,7 @@ use rekindle_protocol::{
 use super::*;
 use crate::{
     modules::{mint::Mint, operations::Operations},
-    recovery::{KINDS, ModuleError, RUNNING_PREFIX, RecoveryFromHistory},
+    recovery::{KINDS, ModuleError, RUNNING_PREFIX, RecoveryFromHistory, Spent},
 };
 
 /// Whether every module is where it belongs.
@@ -53,7 +53,7 @@ pub(super) async fn interrupted(world: &World, alice: &Wallet) -> Platform {
     let sessions = world.guardians.with(|federation| federation.sessions[..100].to_vec());
     for session in sessions {
         scanner.position = ChainPosition::after(&context.federation, &session.header);
-        scanner.take(&[hashed(session)], &|| 0);
+        scanner.take(&[hashed(session)], &mut Spent::default(), &|| 0);
     }
     let mut batch = Batch::new();
     scanner.fed().for_each(|module| module.store(&mut batch));
@@ -223,7 +223,7 @@ async fn a_slow_module_is_left_behind_and_follows() {
         }
         time.get()
     };
-    let failures = scanner.take(&sessions, &clock);
+    let failures = scanner.take(&sessions, &mut Spent::default(), &clock);
     assert_eq!(failures, [crate::recovery::ModuleFailure { kind: Mint::KIND, error: ModuleError::Slow }]);
     let operations = scanner.modules.operations.iter().count();
     assert_eq!(operations, overview(&alice).1.len(), "the others saw everything");
