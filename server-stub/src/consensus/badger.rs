@@ -13,7 +13,7 @@ use rand::rngs::StdRng;
 
 use super::{
     Admission, Batch, Consensus, ConsensusKeys, Effects, Fault, FaultKind, GuardianId, KeyError, Outgoing,
-    admission::Prefix,
+    admission::Prefix, max_faulty, relay::Relay,
 };
 use crate::cpu::ENGINE;
 
@@ -30,6 +30,7 @@ pub struct Badger {
     guardians: u16,
     /// Epochs from the current one that a peer has begun.
     begun: BTreeSet<u64>,
+    relay: Relay,
 }
 
 impl Badger {
@@ -53,7 +54,8 @@ impl Badger {
             .max_future_epochs(MAX_FUTURE_EPOCHS)
             .encryption_schedule(EncryptionSchedule::Never)
             .build();
-        Ok(Self { engine, own, guardians, begun: BTreeSet::new() })
+        let relay = Relay::new(max_faulty(guardians));
+        Ok(Self { engine, own, guardians, begun: BTreeSet::new(), relay })
     }
 
     fn recipients(&self, target: &Target<GuardianId>) -> Vec<GuardianId> {
@@ -79,6 +81,7 @@ impl Badger {
             // Serialising the engine's own message to memory cannot fail.
             let encode = || ENGINE.measure(|| codec().serialize(&message.message));
             if let (false, Ok(bytes)) = (to.is_empty(), encode()) {
+                self.relay.on_sent(&bytes);
                 effects.messages.push(Outgoing {
                     to,
                     epoch: message.message.epoch(),
@@ -98,6 +101,7 @@ impl Badger {
 
     fn forget_old_epochs(&mut self) {
         self.begun = self.begun.split_off(&self.engine.next_epoch());
+        self.relay.forget_before(self.engine.next_epoch());
     }
 }
 
@@ -170,7 +174,12 @@ impl Consensus for Badger {
         match step {
             Some(step) => {
                 self.begun.insert(epoch);
-                self.effects(from, step)
+                let mut effects = self.effects(from, step);
+                if epoch >= self.epoch() && self.relay.on_received(from, message) {
+                    let to = (0..self.guardians).filter(|id| *id != self.own).collect();
+                    effects.messages.push(Outgoing { to, epoch, bytes: Bytes::copy_from_slice(message) });
+                }
+                effects
             }
             None => refuse(FaultKind::Malformed("does not decode")),
         }

@@ -48,6 +48,7 @@ mod certificates;
 mod durable;
 mod keygen;
 mod keys;
+mod relay;
 mod wal;
 
 #[cfg(test)]
