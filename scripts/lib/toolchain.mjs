@@ -8,7 +8,9 @@ import { at } from './paths.mjs';
 import { capture, run } from './run.mjs';
 
 const WASM_TARGET = 'wasm32-unknown-unknown';
-const COMPONENTS = ['rustfmt', 'clippy'];
+/** The standard library's source: the wasm module brings its own. */
+const SOURCE = 'rust-src';
+const COMPONENTS = ['rustfmt', 'clippy', SOURCE];
 const NODE = '20.19.0';
 
 /** Whether dotted version `a` is at least `b`. */
@@ -81,16 +83,22 @@ async function ensureLinker() {
   }
 }
 
-/** Makes sure that Rust can compile for the browser. */
+/** Makes sure that Rust can compile for the browser, its standard library included. */
 export async function ensureWasmTarget() {
   await ensureRust();
   const { stdout } = await capture('rustc', ['--print', 'sysroot']);
-  if (existsSync(join(stdout.trim(), 'lib', 'rustlib', WASM_TARGET, 'lib'))) return;
+  const lacks = (...path) => !existsSync(join(stdout.trim(), 'lib', 'rustlib', ...path));
+  if (lacks(WASM_TARGET, 'lib')) await add('target', WASM_TARGET);
+  if (lacks('src', 'rust', 'library', 'Cargo.lock')) await add('component', SOURCE);
+}
+
+/** Adds a part of Rust that rustup has. */
+async function add(kind, name) {
   if (!(await hasRustup())) {
-    throw new Failure(`this Rust cannot compile for ${WASM_TARGET}, and rustup is missing: install Rust from https://rustup.rs`);
+    throw new Failure(`this Rust has no ${kind} ${name}, and rustup is missing: install Rust from https://rustup.rs`);
   }
-  note(`adding the Rust target ${WASM_TARGET}`);
-  await run('rustup', ['target', 'add', WASM_TARGET]);
+  note(`adding the Rust ${kind} ${name}`);
+  await run('rustup', [kind, 'add', name]);
 }
 
 /** Makes sure that the formatter and the linter are there. */
@@ -98,8 +106,6 @@ export async function ensureRustComponents() {
   await ensureRust();
   for (const [component, command] of [['rustfmt', 'fmt'], ['clippy', 'clippy']]) {
     if ((await capture('cargo', [command, '--version'])).code === 0) continue;
-    if (!(await hasRustup())) throw new Failure(`${component} is missing: install it with your Rust`);
-    note(`adding the Rust component ${component}`);
-    await run('rustup', ['component', 'add', component]);
+    await add('component', component);
   }
 }

@@ -4,7 +4,7 @@ import { delimiter } from 'node:path';
 import { ensureChromium } from './chromium.mjs';
 import { at, toolsBin } from './paths.mjs';
 import { run } from './run.mjs';
-import { wasmEnv, wasmProfile } from './wasm.mjs';
+import { wasmProfile, wasmTestEnv } from './wasm.mjs';
 
 const TIMEOUT_S = 300;
 
@@ -19,7 +19,7 @@ export async function runWasmTests() {
       cwd: at('client-wasm'),
       label: 'wasm tests',
       env: {
-        ...wasmEnv,
+        ...wasmTestEnv,
         // Found here, wasm-pack looks for nothing to download.
         PATH: [toolsBin, process.env.PATH].join(delimiter),
         WASM_BINDGEN_TEST_WEBDRIVER_JSON: capabilities,

@@ -48,8 +48,19 @@ const RUSTFLAGS = [
   `--remap-path-prefix=${process.env.CARGO_HOME ?? join(homedir(), '.cargo')}/registry/src=crates`,
 ];
 
-/** The environment for Cargo that goes with it. */
-export const wasmEnv = { CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: RUSTFLAGS.join(' ') };
+/**
+ * How the module that ships is compiled moreover: with a standard library compiled for it, of which only what the wallet
+ * uses remains, and without words that nobody can read. A panic is a trap in either case, and the browser gives a
+ * trap no message.
+ */
+const SMALL = ['-Zunstable-options', '-Cpanic=immediate-abort', '-Zlocation-detail=none', '-Zfmt-debug=none'];
+const SMALL_STD = ['-Zbuild-std=std,panic_abort', '-Zbuild-std-features=optimize_for_size'];
+
+/** A stable Rust takes such options when it is told to; always, because build scripts run anew when this changes. */
+const env = (flags) => ({ RUSTC_BOOTSTRAP: '1', CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUSTFLAGS: flags.join(' ') });
+
+/** The environment in which Cargo compiles tests for the browser. Their panics have words to report. */
+export const wasmTestEnv = env(RUSTFLAGS);
 
 /** The Cargo profile of everything that runs in a browser. */
 export const wasmProfile = 'wasm-release';
@@ -62,7 +73,8 @@ const wasmFile = join(wasmOut, `${NAME}_bg.wasm`);
 
 /** Compiles the wasm module and writes it with its glue code; skips what has not changed. */
 export async function buildWasm() {
-  await run('cargo', ['build', '-p', CRATE, '--lib', '--target', TARGET, '--profile', wasmProfile], { label: 'compiling the wasm module', env: wasmEnv });
+  const build = ['build', '-p', CRATE, '--lib', '--target', TARGET, '--profile', wasmProfile, ...SMALL_STD];
+  await run('cargo', build, { label: 'compiling the wasm module', env: env([...RUSTFLAGS, ...SMALL]) });
   const compiled = join(targetDir, TARGET, wasmProfile, `${NAME}.wasm`);
   const hash = hashFiles([compiled, at('tools', 'Cargo.lock'), at('node_modules', 'binaryen', 'package.json'), at('scripts', 'lib', 'wasm.mjs'), at('scripts', 'lib', 'short-names.mjs')]);
   const stamp = join(wasmOut, '.stamp');

@@ -36,7 +36,7 @@ pub enum GuardianFault {
     #[error("the answer is larger than {0} bytes")]
     TooBig(usize),
     /// Its answer is of another kind, such as a web page: something else answers at its address.
-    #[error("the answer is of type {0:?}")]
+    #[error("the answer is of type {0}")]
     WrongType(String),
     /// Its answer is not what was asked for.
     #[error(transparent)]
