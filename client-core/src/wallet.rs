@@ -24,6 +24,7 @@ mod steer;
 mod submit;
 #[cfg(test)]
 mod tests;
+mod update;
 mod verify;
 
 use std::{
@@ -38,7 +39,7 @@ use crate::{
     context::WalletContext,
     federation::FederationApi,
     modules::mint::Mint,
-    platform::{Batch, Runtime, Store, Transport},
+    platform::{Runtime, Store, Transport},
     recovery::{KINDS, RecoveryProgress, RecoveryRecord, Scanner},
     stream::Form,
 };
@@ -170,25 +171,6 @@ impl Wallet {
 
     async fn working(&self) -> MutexGuard<'_, ()> {
         self.0.working.lock().await
-    }
-
-    /// Changes the state: `change` works on a copy and fills a batch; once the batch is committed, the copy is the state.
-    async fn update<R>(
-        &self,
-        change: impl FnOnce(&mut Live, &mut Batch) -> Result<R, WalletError>,
-    ) -> Result<R, WalletError> {
-        let _committing = self.0.committing.lock().await;
-        let mut live = self.with_live(Live::clone).ok_or(WalletError::NotJoined)?;
-        let mut batch = Batch::new();
-        let result = change(&mut live, &mut batch)?;
-        if !batch.is_empty() {
-            self.platform().store.commit(batch).await?;
-            if let Some(joined) = self.0.joined.borrow_mut().as_mut() {
-                joined.live = live;
-            }
-            self.notify();
-        }
-        Ok(result)
     }
 
     fn notify(&self) {

@@ -124,16 +124,15 @@ impl Wallet {
             if claims.len() < group.notes.len() || !self.verify(context, &claims).await? {
                 self.find_wrong_shares(&mut group).await?;
             }
-            self.update(|live, batch| {
-                for unsigned in &group.notes {
-                    if let Some(claim) = &unsigned.claim {
-                        live.scanner.modules.mint.complete(&unsigned.nonce, claim.signature.to_bytes());
-                    }
+            let mut update = self.update().await?;
+            let mint = &mut update.live.scanner.modules.mint;
+            for unsigned in &group.notes {
+                if let Some(claim) = &unsigned.claim {
+                    mint.complete(&unsigned.nonce, claim.signature.to_bytes());
                 }
-                live.scanner.modules.mint.store_live(batch);
-                Ok(())
-            })
-            .await?;
+            }
+            mint.store_live(&mut update.batch);
+            update.commit().await?;
             group.notes.retain(|unsigned| unsigned.claim.is_none());
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Following history: deposits arrive, tokens get redeemed, another device on the same seed acts.
 
-use super::{Wallet, WalletError, keys, live::Live, pending::decide_all};
+use super::{Wallet, WalletError, keys, live::Live, pending::decide_all, update::Update};
 use crate::{
     platform::Batch,
     recovery::{ModuleFailure, Portion, RecoveryRecord, RelevantHistory, Spent},
@@ -53,25 +53,22 @@ impl Wallet {
     async fn apply(&self, portion: &Portion) -> Result<(), WalletError> {
         let now = self.platform().runtime.now();
         loop {
-            let aside = self
-                .update(|live, batch| {
-                    let failures = live.scanner.take(&portion.sessions, &mut Spent::default(), &|| 0);
-                    if !failures.is_empty() {
-                        live.scanner =
-                            self.with_live(|live| live.scanner.clone()).unwrap_or(live.scanner.clone());
-                        return Ok(Some(self.set_aside(live, &failures, now, batch)));
+            let mut update = self.update().await?;
+            let Update { live, batch, .. } = &mut update;
+            let failures = live.scanner.take(&portion.sessions, &mut Spent::default(), &|| 0);
+            if failures.is_empty() {
+                for session in &portion.sessions {
+                    for (txid, decision) in decide_all(&live.pending, &session.content) {
+                        live.settle(&txid, decision, batch);
                     }
-                    for session in &portion.sessions {
-                        for (txid, decision) in decide_all(&live.pending, &session.content) {
-                            live.settle(&txid, decision, batch);
-                        }
-                    }
-                    live.scanner.position = portion.position;
-                    live.store_scanner(batch);
-                    Ok(None)
-                })
-                .await?;
-            let Some(record) = aside else { return Ok(()) };
+                }
+                live.scanner.position = portion.position;
+                live.store_scanner(batch);
+                return update.commit().await;
+            }
+            live.scanner = self.with_live(|live| live.scanner.clone()).unwrap_or(live.scanner.clone());
+            let record = self.set_aside(live, &failures, now, batch);
+            update.commit().await?;
             self.set_record(record);
             self.wake();
             self.tell_progress();

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rekindle_protocol::chain::ChainPosition;
 
-use super::{Wallet, WalletError, keys};
+use super::{Wallet, WalletError, keys, update::Update};
 use crate::{
     context::WalletContext,
     platform::Batch,
@@ -181,31 +181,28 @@ impl Wallet {
     /// exactly where they are, and while nobody reads on from there: what is being read was chosen without it.
     async fn arrive(&self, lane: Lane, scanner: &Scanner) -> Result<bool, WalletError> {
         let _following = self.0.following.lock().await;
-        let arrived = self
-            .update(|live, batch| {
-                let Some(mut record) = self.record() else { return Ok(None) };
-                if let Some(kind) = lane {
-                    // What was applied ahead of its session the module has not seen: that session comes first.
-                    let is_here = live.scanner.position == scanner.position && live.scanner.ahead.is_empty();
-                    if !is_here || !record.is_live() || record.aside(kind).is_none() {
-                        return Ok(None);
-                    }
-                    live.scanner.modules.replace(kind, scanner.modules.clone());
-                    live.scanner.aside.remove(&kind);
-                    record.aside.retain(|aside| aside.module != kind);
-                } else {
-                    live.scanner = scanner.clone();
-                }
-                // What the mint brings may lack signatures.
-                record.phase = Phase::Finalizing;
-                self.0.running.borrow_mut().found = live.scanner.modules.findings();
-                live.store_scanner(batch);
-                scanner.fed().for_each(|module| module.finalize(batch));
-                batch.put(keys::RECOVERY, record.write());
-                Ok(Some(record))
-            })
-            .await?;
-        let Some(record) = arrived else { return Ok(false) };
+        let mut update = self.update().await?;
+        let Update { live, batch, .. } = &mut update;
+        let Some(mut record) = self.record() else { return Ok(false) };
+        if let Some(kind) = lane {
+            // What was applied ahead of its session the module has not seen: that session comes first.
+            let is_here = live.scanner.position == scanner.position && live.scanner.ahead.is_empty();
+            if !is_here || !record.is_live() || record.aside(kind).is_none() {
+                return Ok(false);
+            }
+            live.scanner.modules.replace(kind, scanner.modules.clone());
+            live.scanner.aside.remove(&kind);
+            record.aside.retain(|aside| aside.module != kind);
+        } else {
+            live.scanner = scanner.clone();
+        }
+        // What the mint brings may lack signatures.
+        record.phase = Phase::Finalizing;
+        self.0.running.borrow_mut().found = live.scanner.modules.findings();
+        live.store_scanner(batch);
+        scanner.fed().for_each(|module| module.finalize(batch));
+        batch.put(keys::RECOVERY, record.write());
+        update.commit().await?;
         self.set_record(record);
         self.wake();
         self.tell_progress();

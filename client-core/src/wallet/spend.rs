@@ -141,47 +141,45 @@ impl Wallet {
     ) -> Result<TxId, WalletError> {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
-        self.update(|live, batch| {
-            // The mint may have been set aside meanwhile.
-            self.ready()?;
-            let fees = context.mint.fees;
-            let withdrawal_fee =
-                plan.withdrawal.as_ref().map_or(Amount::ZERO, |_| context.deposit.fees.output);
-            let token_fee = fees.output.sats().saturating_mul(plan.tokens.len() as u64);
-            let needed = Amount::checked_sum([plan.leaving, Amount(token_fee), withdrawal_fee])
-                .ok_or(WalletError::AmountTooLarge)?;
-            let available: Vec<_> = live.spendable().map(|(_, note)| note.clone()).collect();
-            let amounts: Vec<Amount> = available.iter().map(Note::amount).collect();
-            let chosen = select(&amounts, needed, fees.input).ok_or(WalletError::InsufficientBalance {
-                available: amounts.iter().map(|a| a.sats()).sum(),
-                needed: needed.sats(),
-            })?;
-            let mut spends = Spends::default();
-            let mut total = 0;
-            for at in chosen {
-                spends.note(context, &available[at])?;
-                total += amounts[at].sats() - fees.input.sats();
-            }
-            let (change, _) = decompose_after_fees(Amount(total - needed.sats()), fees.output, &context.mint);
-            let change_sats = sum(&change);
-            let memo = MemoContent {
-                kind,
-                amount: plan.leaving,
-                token_outputs: u8::try_from(plan.tokens.len()).map_err(|_| WalletError::AmountTooLarge)?,
-                reference: Hash([0; 32]),
-            };
-            // What neither leaves nor comes back is the fee.
-            let spent = total + fees.input.sats() * spends.len() as u64;
-            let fee = Amount(spent - plan.leaving.sats() - change_sats);
-            let denominations: Vec<Denomination> = plan.tokens.iter().chain(&change).copied().collect();
-            let transaction =
-                build(context, tweak, spends, &denominations, plan.withdrawal.clone(), fee, &memo)?;
-            let incoming = Amount(change_sats);
-            let pending =
-                Pending { transaction, kind, amount: plan.leaving, incoming, time: now, received: None };
-            Ok(live.add_pending(pending, batch))
-        })
-        .await
+        let mut update = self.update().await?;
+        // The mint may have been set aside meanwhile.
+        self.ready()?;
+        let fees = context.mint.fees;
+        let withdrawal_fee = plan.withdrawal.as_ref().map_or(Amount::ZERO, |_| context.deposit.fees.output);
+        let token_fee = fees.output.sats().saturating_mul(plan.tokens.len() as u64);
+        let needed = Amount::checked_sum([plan.leaving, Amount(token_fee), withdrawal_fee])
+            .ok_or(WalletError::AmountTooLarge)?;
+        let available: Vec<_> = update.live.spendable().map(|(_, note)| note.clone()).collect();
+        let amounts: Vec<Amount> = available.iter().map(Note::amount).collect();
+        let chosen = select(&amounts, needed, fees.input).ok_or(WalletError::InsufficientBalance {
+            available: amounts.iter().map(|a| a.sats()).sum(),
+            needed: needed.sats(),
+        })?;
+        let mut spends = Spends::default();
+        let mut total = 0;
+        for at in chosen {
+            spends.note(context, &available[at])?;
+            total += amounts[at].sats() - fees.input.sats();
+        }
+        let (change, _) = decompose_after_fees(Amount(total - needed.sats()), fees.output, &context.mint);
+        let change_sats = sum(&change);
+        let memo = MemoContent {
+            kind,
+            amount: plan.leaving,
+            token_outputs: u8::try_from(plan.tokens.len()).map_err(|_| WalletError::AmountTooLarge)?,
+            reference: Hash([0; 32]),
+        };
+        // What neither leaves nor comes back is the fee.
+        let spent = total + fees.input.sats() * spends.len() as u64;
+        let fee = Amount(spent - plan.leaving.sats() - change_sats);
+        let denominations: Vec<Denomination> = plan.tokens.iter().chain(&change).copied().collect();
+        let transaction = build(context, tweak, spends, &denominations, plan.withdrawal.clone(), fee, &memo)?;
+        let incoming = Amount(change_sats);
+        let pending =
+            Pending { transaction, kind, amount: plan.leaving, incoming, time: now, received: None };
+        let txid = update.live.add_pending(pending, &mut update.batch);
+        update.commit().await?;
+        Ok(txid)
     }
 
     /// Stores a token and redeems it: its notes become the wallet's own.
@@ -208,13 +206,11 @@ impl Wallet {
             return Err(WalletError::TokenInvalid);
         }
         let id = token_id(&token);
-        self.update(|live, batch| {
-            if !live.received.contains_key(&id) {
-                live.add_received(id, token.clone(), batch);
-            }
-            Ok(())
-        })
-        .await?;
+        let mut update = self.update().await?;
+        if !update.live.received.contains_key(&id) {
+            update.live.add_received(id, token, &mut update.batch);
+        }
+        update.commit().await?;
         let _working = self.working().await;
         self.redeem_received(id).await
     }
@@ -245,25 +241,21 @@ impl Wallet {
     async fn store_redeem(&self, context: &WalletContext, id: Hash) -> Result<(TxId, Amount), WalletError> {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
-        self.update(|live, batch| {
-            let token = live.received.get(&id).ok_or(WalletError::TokenSpent)?;
-            let mut spends = Spends::default();
-            for note in &token.notes {
-                spends.token_note(context, note)?;
-            }
-            let input_fees = note_fees(context, &spends);
-            let pending =
-                collect(context, tweak, spends, token.amount(), input_fees, now, |amount| MemoContent {
-                    kind: OperationKind::Redeem,
-                    amount,
-                    token_outputs: 0,
-                    reference: Hash([0; 32]),
-                })?;
-            let pending = Pending { received: Some(id), ..pending };
-            let amount = pending.amount;
-            Ok((live.add_pending(pending, batch), amount))
-        })
-        .await
+        let mut update = self.update().await?;
+        let token = update.live.received.get(&id).ok_or(WalletError::TokenSpent)?;
+        let mut spends = Spends::default();
+        for note in &token.notes {
+            spends.token_note(context, note)?;
+        }
+        let input_fees = note_fees(context, &spends);
+        let pending = collect(context, tweak, spends, token.amount(), input_fees, now, |amount| {
+            MemoContent { kind: OperationKind::Redeem, amount, token_outputs: 0, reference: Hash([0; 32]) }
+        })?;
+        let pending = Pending { received: Some(id), ..pending };
+        let amount = pending.amount;
+        let txid = update.live.add_pending(pending, &mut update.batch);
+        update.commit().await?;
+        Ok((txid, amount))
     }
 
     /// Takes back a sent token that nobody has redeemed.
@@ -277,38 +269,32 @@ impl Wallet {
         self.complete_notes(Some(*send)).await?;
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
-        let (txid, amount) = self
-            .update(|live, batch| {
-                self.ready()?;
-                let modules = &live.scanner.modules;
-                let sent = modules.operations.get(send).ok_or(WalletError::OperationNotFound)?;
-                if sent.kind != OperationKind::Send {
-                    return Err(WalletError::NotReclaimable);
-                }
-                let mut spends = Spends::default();
-                let mut total = 0;
-                for (nonce, note) in modules.mint.token_notes(*send) {
-                    if live.is_reserved(&Hash(nonce.0)) {
-                        return Err(WalletError::NotReclaimable);
-                    }
-                    spends.note(&context, note)?;
-                    total += note.amount().sats();
-                }
-                if total == 0 {
-                    return Err(WalletError::NotReclaimable);
-                }
-                let input_fees = note_fees(&context, &spends);
-                let pending =
-                    collect(&context, tweak, spends, Amount(total), input_fees, now, |amount| MemoContent {
-                        kind: OperationKind::Reclaim,
-                        amount,
-                        token_outputs: 0,
-                        reference: Hash(send.0),
-                    })?;
-                let amount = pending.amount;
-                Ok((live.add_pending(pending, batch), amount))
-            })
-            .await?;
+        let mut update = self.update().await?;
+        self.ready()?;
+        let modules = &update.live.scanner.modules;
+        let sent = modules.operations.get(send).ok_or(WalletError::OperationNotFound)?;
+        if sent.kind != OperationKind::Send {
+            return Err(WalletError::NotReclaimable);
+        }
+        let mut spends = Spends::default();
+        let mut total = 0;
+        for (nonce, note) in modules.mint.token_notes(*send) {
+            if update.live.is_reserved(&Hash(nonce.0)) {
+                return Err(WalletError::NotReclaimable);
+            }
+            spends.note(&context, note)?;
+            total += note.amount().sats();
+        }
+        if total == 0 {
+            return Err(WalletError::NotReclaimable);
+        }
+        let input_fees = note_fees(&context, &spends);
+        let pending = collect(&context, tweak, spends, Amount(total), input_fees, now, |amount| {
+            MemoContent { kind: OperationKind::Reclaim, amount, token_outputs: 0, reference: Hash(send.0) }
+        })?;
+        let amount = pending.amount;
+        let txid = update.live.add_pending(pending, &mut update.batch);
+        update.commit().await?;
         match self.submit(&txid).await? {
             Outcome::Accepted => {
                 self.complete_notes(Some(txid)).await?;
@@ -353,21 +339,21 @@ impl Wallet {
     async fn store_claim(&self, context: &WalletContext) -> Result<Option<(TxId, Amount)>, WalletError> {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
-        self.update(|live, batch| {
-            let Some(credit) = next_credit(context, live) else { return Ok(None) };
-            let mut spends = Spends::default();
-            spends.credit(context, &credit);
-            let fee = context.deposit.fees.input;
-            let pending = collect(context, tweak, spends, credit.amount, fee, now, |amount| MemoContent {
-                kind: OperationKind::Deposit,
-                amount,
-                token_outputs: 0,
-                reference: Hash(credit.out_point.txid.0),
-            })?;
-            let amount = pending.amount;
-            Ok(Some((live.add_pending(pending, batch), amount)))
-        })
-        .await
+        let mut update = self.update().await?;
+        let Some(credit) = next_credit(context, &update.live) else { return Ok(None) };
+        let mut spends = Spends::default();
+        spends.credit(context, &credit);
+        let fee = context.deposit.fees.input;
+        let pending = collect(context, tweak, spends, credit.amount, fee, now, |amount| MemoContent {
+            kind: OperationKind::Deposit,
+            amount,
+            token_outputs: 0,
+            reference: Hash(credit.out_point.txid.0),
+        })?;
+        let amount = pending.amount;
+        let txid = update.live.add_pending(pending, &mut update.batch);
+        update.commit().await?;
+        Ok(Some((txid, amount)))
     }
 }
 

@@ -62,7 +62,7 @@ impl Wallet {
             to_all = true;
             match api.transaction_status(txid, wait).await? {
                 TransactionStatus::Accepted { session } => {
-                    self.update(|live, batch| live.accept(txid, session, runtime.now(), batch)).await?;
+                    self.accept(txid, session, runtime.now()).await?;
                     return Ok(Outcome::Accepted);
                 }
                 TransactionStatus::Rejected(rejection) => match rejection.reason {
@@ -79,6 +79,13 @@ impl Wallet {
                 return Err(WalletError::Undecided);
             }
         }
+    }
+
+    /// Takes in that a transaction was accepted into `session`, at `time`.
+    async fn accept(&self, txid: &TxId, session: u64, time: u64) -> Result<(), WalletError> {
+        let mut update = self.update().await?;
+        update.live.accept(txid, session, time, &mut update.batch)?;
+        update.commit().await
     }
 
     /// What became of a transaction that is not pending any more. Only what was seen to be impossible may be made anew:
@@ -103,16 +110,13 @@ impl Wallet {
         let Some(decision) = decide(txid, transaction, &content) else { return Ok(None) };
         match decision {
             Decision::Accepted => {
-                let (index, time) = (header.index, header.time);
-                self.update(|live, batch| live.accept(txid, index, time, batch)).await?;
+                self.accept(txid, header.index, header.time).await?;
                 Ok(Some(Outcome::Accepted))
             }
             Decision::Conflict { .. } => {
-                self.update(|live, batch| {
-                    live.settle(txid, decision, batch);
-                    Ok(())
-                })
-                .await?;
+                let mut update = self.update().await?;
+                update.live.settle(txid, decision, &mut update.batch);
+                update.commit().await?;
                 Ok(Some(Outcome::Conflict))
             }
         }

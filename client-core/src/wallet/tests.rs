@@ -23,6 +23,7 @@ use rekindle_protocol::{
 
 use super::*;
 use crate::{
+    platform::Batch,
     recovery::{RecoveryFromHistory, RecoveryRecord, RecoveryState},
     store::MemoryStore,
     testing::{
@@ -412,40 +413,30 @@ async fn what_is_not_pending_any_more_was_accepted_unless_it_was_seen_to_be_impo
         .with_live(|live| live.spendable().map(|(_, note)| note.clone()).collect::<Vec<_>>())
         .unwrap();
     let context = restored.context().unwrap();
-    let impossible = restored
-        .update(|live, batch| {
-            let mut spends = draft::Spends::default();
-            for note in &spent {
-                spends.note(&context, note)?;
-            }
-            let memo = MemoContent {
-                kind: OperationKind::Send,
-                amount: Amount(1_000),
-                token_outputs: 0,
-                reference: rekindle_protocol::bytes::Hash([0; 32]),
-            };
-            let transaction = draft::build(&context, tweak, spends, &[], None, Amount(1_000), &memo)?;
-            let kind = memo.kind;
-            let (amount, incoming) = (memo.amount, Amount(0));
-            Ok(live.add_pending(
-                pending::Pending { transaction, kind, amount, incoming, time: 0, received: None },
-                batch,
-            ))
-        })
-        .await
-        .unwrap();
+    let mut update = restored.update().await.unwrap();
+    let mut spends = draft::Spends::default();
+    for note in &spent {
+        spends.note(&context, note).unwrap();
+    }
+    let memo = MemoContent {
+        kind: OperationKind::Send,
+        amount: Amount(1_000),
+        token_outputs: 0,
+        reference: rekindle_protocol::bytes::Hash([0; 32]),
+    };
+    let transaction = draft::build(&context, tweak, spends, &[], None, Amount(1_000), &memo).unwrap();
+    let (kind, amount, incoming) = (memo.kind, memo.amount, Amount(0));
+    let pending = pending::Pending { transaction, kind, amount, incoming, time: 0, received: None };
+    let impossible = update.live.add_pending(pending, &mut update.batch);
+    update.commit().await.unwrap();
     restored.catch_up().await.unwrap();
     assert_eq!(restored.submit(&impossible).await, Ok(submit::Outcome::Conflict));
     assert_eq!(restored.submit(&first.txid).await, Ok(submit::Outcome::Accepted));
     // Without a history of operations nothing is paid again.
-    restored
-        .update(|live, batch| {
-            live.scanner.modules.operations = crate::modules::operations::Operations::default();
-            live.store_scanner(batch);
-            Ok(())
-        })
-        .await
-        .unwrap();
+    let mut update = restored.update().await.unwrap();
+    update.live.scanner.modules.operations = crate::modules::operations::Operations::default();
+    update.live.store_scanner(&mut update.batch);
+    update.commit().await.unwrap();
     assert_eq!(restored.submit(&first.txid).await, Ok(submit::Outcome::Accepted));
 }
 
