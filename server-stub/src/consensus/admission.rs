@@ -13,7 +13,7 @@ pub enum Admission {
     /// Of an epoch too far ahead: acknowledge and forget it. A correct peer sends it when this guardian has come
     /// near enough.
     Later,
-    /// Of an epoch that is over: acknowledge and forget it.
+    /// Of an epoch that is over, and nothing follows from it: acknowledge and forget it.
     Stale,
     /// Acknowledge, forget and report it.
     Refuse(FaultKind),

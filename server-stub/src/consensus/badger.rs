@@ -30,6 +30,8 @@ pub struct Badger {
     guardians: u16,
     /// Epochs from the current one that a peer has begun.
     begun: BTreeSet<u64>,
+    /// The first epoch in which somebody may need this guardian's voice.
+    released: u64,
     relay: Relay,
 }
 
@@ -55,7 +57,7 @@ impl Badger {
             .encryption_schedule(EncryptionSchedule::Never)
             .build();
         let relay = Relay::new(max_faulty(guardians));
-        Ok(Self { engine, own, guardians, begun: BTreeSet::new(), relay })
+        Ok(Self { engine, own, guardians, begun: BTreeSet::new(), released: epoch, relay })
     }
 
     fn recipients(&self, target: &Target<GuardianId>) -> Vec<GuardianId> {
@@ -101,7 +103,6 @@ impl Badger {
 
     fn forget_old_epochs(&mut self) {
         self.begun = self.begun.split_off(&self.engine.next_epoch());
-        self.relay.forget_before(self.engine.next_epoch());
     }
 }
 
@@ -151,6 +152,9 @@ impl Consensus for Badger {
             return Admission::Refuse(FaultKind::Malformed("about a guardian that does not exist"));
         }
         match prefix.epoch.checked_sub(self.epoch()) {
+            None if prefix.epoch >= self.released && self.relay.awaits(message) => {
+                Admission::Now { epoch: prefix.epoch }
+            }
             None => Admission::Stale,
             Some(0..=MAX_FUTURE_EPOCHS) => Admission::Now { epoch: prefix.epoch },
             Some(_) => Admission::Later,
@@ -175,7 +179,7 @@ impl Consensus for Badger {
             Some(step) => {
                 self.begun.insert(epoch);
                 let mut effects = self.effects(from, step);
-                if epoch >= self.epoch() && self.relay.on_received(from, message) {
+                if self.relay.on_received(from, message) {
                     let to = (0..self.guardians).filter(|id| *id != self.own).collect();
                     effects.messages.push(Outgoing { to, epoch, bytes: Bytes::copy_from_slice(message) });
                 }
@@ -185,9 +189,15 @@ impl Consensus for Badger {
         }
     }
 
+    fn release(&mut self, epoch: u64) {
+        self.released = self.released.max(epoch);
+        self.relay.forget_before(self.released);
+    }
+
     fn skip_to(&mut self, epoch: u64) -> Effects {
         self.engine.skip_to_epoch(epoch);
         self.forget_old_epochs();
+        self.release(epoch);
         // Messages may have completed the new epoch already. The engine looks when it gets its next input, which
         // comes: a peer has begun the epoch, so this guardian proposes in it.
         Effects::default()

@@ -15,7 +15,7 @@ pub struct Durable<C, L> {
     consensus: C,
     log: L,
     guardians: u16,
-    /// What was received for the current and future epochs.
+    /// What was received for the epochs that are not released.
     seen: BTreeMap<u64, Seen>,
 }
 
@@ -44,7 +44,6 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
             }
             effects.extend(durable.handle(record));
         }
-        durable.forget_old_epochs();
         Ok((durable, effects))
     }
 
@@ -73,9 +72,7 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
         }
         let record = Record::Proposal { epoch: self.consensus.epoch(), seed, contribution };
         self.log.append(std::slice::from_ref(&record))?;
-        let effects = self.handle(record);
-        self.forget_old_epochs();
-        Ok(effects)
+        Ok(self.handle(record))
     }
 
     /// Logs and handles messages of several peers, each one's in the order in which they arrived. One durable write
@@ -102,7 +99,6 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
         for record in records {
             effects.extend(self.handle(record));
         }
-        self.forget_old_epochs();
         Ok(effects)
     }
 
@@ -119,10 +115,16 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
         }
     }
 
+    /// Forgets the epochs before `epoch`; the caller has released them from the log.
+    pub fn release(&mut self, epoch: u64) {
+        self.consensus.release(epoch);
+        self.seen = self.seen.split_off(&epoch);
+    }
+
     /// Gives up all epochs before `epoch`; the caller has released them from the log.
     pub fn skip_to(&mut self, epoch: u64) -> Effects {
         let effects = self.consensus.skip_to(epoch);
-        self.forget_old_epochs();
+        self.release(epoch);
         effects
     }
 
@@ -145,10 +147,6 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
         }
         *count += 1;
         Memory::New
-    }
-
-    fn forget_old_epochs(&mut self) {
-        self.seen = self.seen.split_off(&self.consensus.epoch());
     }
 }
 

@@ -213,7 +213,10 @@ pub trait Consensus: Send {
     /// Handles a message from a peer for which [`Consensus::admit`] said [`Admission::Now`].
     fn on_message(&mut self, from: GuardianId, message: &[u8]) -> Effects;
 
-    /// Gives up all epochs before `epoch`, whose batches are known from elsewhere.
+    /// Says that nobody needs this guardian in epochs before `epoch` any more, so that it stops listening for them.
+    fn release(&mut self, epoch: u64);
+
+    /// Gives up and releases all epochs before `epoch`, whose batches are known from elsewhere.
     ///
     /// Only for batches that are certified: nobody may skip an epoch that others still need it for.
     fn skip_to(&mut self, epoch: u64) -> Effects;

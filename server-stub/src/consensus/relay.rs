@@ -3,8 +3,8 @@
 //! In every round of a binary agreement a guardian says which values it could agree to (`BVal`), and says so of a value
 //! too when f+1 others have: that is how a value which one correct guardian takes in is taken in by all (Mostéfaoui,
 //! Moumen, Raynal: "Signature-Free Asynchronous Byzantine Consensus with t < n/3 and O(n²) Messages", PODC 2014, figure
-//! 1). The engine stops doing that once it has left a round. Then a guardian may wait in that round for ever for the one
-//! voice that is missing, because a faulty guardian spoke to some and not to others.
+//! 1). The engine stops doing that once it has left a round, or is done with the epoch. Then a guardian may wait in that
+//! round for ever for the one voice that is missing, because a faulty guardian spoke to some and not to others.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -63,17 +63,27 @@ impl Relay {
         self.own.extend(value.map(|value| (agreement, round, value)));
     }
 
-    /// The engine has handled a peer's message. True if this guardian is to say the very same to all.
+    /// Whether a peer's message can lead to something although the engine is done with its epoch.
+    pub fn awaits(&self, message: &[u8]) -> bool {
+        let Some(Said { agreement, round, value: Some(value) }) = Said::read(message) else { return false };
+        self.has_left(agreement, round) && !self.own.contains(&(agreement, round, value))
+    }
+
+    /// The engine has handled a peer's message, or is done with its epoch. True if this guardian is to say the very same to all.
     pub fn on_received(&mut self, from: GuardianId, message: &[u8]) -> bool {
         let Some(Said { agreement, round, value: Some(value) }) = Said::read(message) else { return false };
         let key = (agreement, round, value);
         let said = self.said.entry(key).or_default();
         said.insert(from);
-        let has_left = self.reached.get(&agreement).is_some_and(|reached| round < *reached);
-        has_left && said.len() > self.max_faulty && self.own.insert(key)
+        let enough = said.len() > self.max_faulty;
+        enough && self.has_left(agreement, round) && self.own.insert(key)
     }
 
-    /// Epochs before `epoch` are over.
+    fn has_left(&self, agreement: Agreement, round: u64) -> bool {
+        self.reached.get(&agreement).is_some_and(|reached| round < *reached)
+    }
+
+    /// Nobody needs this guardian's voice in epochs before `epoch`.
     pub fn forget_before(&mut self, epoch: u64) {
         let first = (epoch, 0);
         self.reached = self.reached.split_off(&first);
@@ -117,6 +127,19 @@ mod tests {
         relay.forget_before(8);
         assert!(relay.said.keys().chain(&relay.own).all(|((epoch, _), ..)| *epoch == 8));
         assert!(relay.on_received(1, &bval(8, 0, 0, true)));
+    }
+
+    #[test]
+    fn awaits_what_it_has_not_said_in_rounds_left_behind() {
+        let mut relay = Relay::new(1);
+        relay.on_sent(&bval(7, 2, 0, false));
+        assert!(!relay.awaits(&bval(7, 2, 0, true)), "the engine is in this round");
+        relay.on_sent(&bval(7, 2, 1, false));
+        assert!(relay.awaits(&bval(7, 2, 0, true)));
+        assert!(!relay.awaits(&bval(7, 2, 0, false)) && !relay.awaits(&bval(7, 2, 1, true)));
+        assert!(!relay.awaits(&bval(8, 2, 0, true)) && !relay.awaits(b"other"));
+        assert!(!relay.on_received(0, &bval(7, 2, 0, true)) && relay.on_received(1, &bval(7, 2, 0, true)));
+        assert!(!relay.awaits(&bval(7, 2, 0, true)), "said by now");
     }
 
     #[test]

@@ -21,6 +21,8 @@ enum Role {
     Silent,
     /// Changes bytes in a part of its messages.
     Garbling,
+    /// Speaks by the rules to one guardian in each epoch, and keeps from the others, or says otherwise, a part.
+    TwoFaced,
 }
 
 struct Scenario {
@@ -79,6 +81,8 @@ struct Simulation {
     now: u64,
     scheduled: u64,
     crashes: u32,
+    /// How often a guardian helped others in an epoch that it was done with.
+    helped: u32,
     rng: ChaCha8Rng,
 }
 
@@ -108,6 +112,7 @@ impl Simulation {
             now: 0,
             scheduled: 0,
             crashes: 0,
+            helped: 0,
             rng,
         };
         for id in 0..n {
@@ -118,7 +123,8 @@ impl Simulation {
             handled += 1;
             assert!(handled < 2_000_000, "runs for ever: {:?}", simulation.progress());
             let Some(Reverse((time, _, event))) = simulation.events.pop() else {
-                panic!("stuck: {:?}", simulation.progress());
+                assert!(simulation.take_certified(), "stuck: {:?}", simulation.progress());
+                continue;
             };
             simulation.now = time;
             simulation.handle(event);
@@ -222,7 +228,12 @@ impl Simulation {
 
     fn send(&mut self, from: GuardianId, to: GuardianId, number: u64) {
         let earliest = self.link_time.get(&(from, to)).copied().unwrap_or(0).max(self.now);
-        let time = earliest + self.rng.gen_range(1..50);
+        let longest = if self.scenario.roles.contains(&Role::TwoFaced) && self.rng.gen_ratio(1, 8) {
+            1_000
+        } else {
+            50
+        };
+        let time = earliest + self.rng.gen_range(1..longest);
         self.link_time.insert((from, to), time);
         let runs = self.runs(from, to);
         self.schedule(time, Event::Arrives { from, to, runs, number });
@@ -242,11 +253,21 @@ impl Simulation {
             return;
         };
         let mut bytes = bytes.clone();
-        if self.guardians[usize::from(from)].role == Role::Garbling && self.rng.gen_ratio(1, 4) {
-            let mut garbled = bytes.to_vec();
-            let at = self.rng.gen_range(0..garbled.len());
-            garbled[at] ^= 1 << self.rng.gen_range(0..8);
-            bytes = garbled.into();
+        match self.guardians[usize::from(from)].role {
+            Role::Garbling if self.rng.gen_ratio(1, 4) => {
+                let mut garbled = bytes.to_vec();
+                let at = self.rng.gen_range(0..garbled.len());
+                garbled[at] ^= 1 << self.rng.gen_range(0..8);
+                bytes = garbled.into();
+            }
+            Role::TwoFaced => match self.other_face(to, &bytes) {
+                Some(face) => bytes = face,
+                None => {
+                    self.expected.insert((from, to), number + 1);
+                    return;
+                }
+            },
+            _ => {}
         }
         let crash = self.scenario.crash_one_in > 0
             && self.crashes < 30
@@ -267,6 +288,25 @@ impl Simulation {
         let time = self.now + self.rng.gen_range(1..50);
         self.schedule(time, Event::Acknowledged { from, to, runs, last: number });
         self.propose(to);
+    }
+
+    /// What a two-faced guardian says instead of a message: of an agreement sometimes nothing, or the opposite.
+    fn other_face(&mut self, to: GuardianId, message: &Bytes) -> Option<Bytes> {
+        let favoured = u64::from(message[0]) + self.scenario.seed;
+        let of_agreement = message[14..].starts_with(&[1, 0, 0, 0]);
+        if !of_agreement || favoured % u64::from(self.n()) == u64::from(to) {
+            return Some(message.clone());
+        }
+        match self.rng.gen_range(0..4) {
+            0 => None,
+            // The last byte is the value, but of a share of the coin.
+            1 if message[26] != 3 => {
+                let mut other = message.to_vec();
+                *other.last_mut().unwrap() ^= 1;
+                Some(other.into())
+            }
+            _ => Some(message.clone()),
+        }
     }
 
     fn again(&mut self, from: GuardianId, to: GuardianId, number: u64) {
@@ -297,6 +337,8 @@ impl Simulation {
             "an honest guardian was convicted: {:?}",
             effects.faults
         );
+        let over = self.guardians[usize::from(id)].disk.applied.len() as u64;
+        self.helped += effects.messages.iter().filter(|message| message.epoch < over).count() as u32;
         for batch in effects.batches {
             let disk = &mut self.guardian(id).disk;
             let next = disk.applied.len() as u64;
@@ -322,14 +364,47 @@ impl Simulation {
         self.release(id);
     }
 
+    /// The first epoch whose batch fewer than f+1 correct guardians have: those before are certified.
+    fn certified(&self) -> usize {
+        let faulty = [Role::Garbling, Role::TwoFaced];
+        let correct = self.guardians.iter().filter(|guardian| !faulty.contains(&guardian.role));
+        let mut applied: Vec<_> = correct.map(|guardian| guardian.disk.applied.len()).collect();
+        applied.sort_unstable();
+        applied[applied.len() - 1 - max_faulty(self.n())]
+    }
+
+    /// Guardians that wait for nothing but batches which others have certified take those. True if there was one.
+    fn take_certified(&mut self) -> bool {
+        let certified = self.certified();
+        let furthest =
+            self.guardians.iter().map(|guardian| &guardian.disk.applied).max_by_key(|applied| applied.len());
+        let batches = furthest.map_or(vec![], |applied| applied[..certified].to_vec());
+        let behind: Vec<_> = (0..self.n())
+            .filter(|id| self.guardians[usize::from(*id)].disk.applied.len() < certified)
+            .filter(|id| self.guardians[usize::from(*id)].running.is_some())
+            .collect();
+        for id in &behind {
+            let Guardian { disk, running, .. } = self.guardian(*id);
+            disk.applied.clone_from(&batches);
+            if let Some(running) = running {
+                let effects = running.engine.skip_to(certified as u64);
+                self.perform(*id, effects);
+                self.propose(*id);
+            }
+        }
+        !behind.is_empty()
+    }
+
     /// Releases what nobody can need any more.
     fn release(&mut self, id: GuardianId) {
+        let certified = self.certified();
         let guardian = self.guardian(id);
-        let Some(running) = &guardian.running else { return };
+        let Some(running) = &mut guardian.running else { return };
         let unacknowledged = running.outboxes.iter().filter_map(Outbox::oldest_epoch).min();
-        let applied = guardian.disk.applied.len() as u64;
-        guardian.disk.floor = guardian.disk.floor.max(unacknowledged.unwrap_or(applied).min(applied));
+        let done = certified.min(guardian.disk.applied.len()) as u64;
+        guardian.disk.floor = guardian.disk.floor.max(unacknowledged.unwrap_or(done).min(done));
         guardian.disk.log.release(guardian.disk.floor);
+        running.engine.release(guardian.disk.floor);
     }
 
     fn propose(&mut self, id: GuardianId) {

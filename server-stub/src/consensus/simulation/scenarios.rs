@@ -58,6 +58,20 @@ fn a_garbling_guardian_stops_nobody() {
 }
 
 #[test]
+fn a_two_faced_guardian_stops_nobody() {
+    let mut roles = honest(4);
+    roles[3] = Role::TwoFaced;
+    let mut helped = 0;
+    // Among these seeds is one that stands still if nobody helps in an epoch that it is done with.
+    for seed in 800..1_000 {
+        let scenario =
+            Scenario { seed, roles: roles.clone(), crash_one_in: 0, all_at_once: false, epochs: 2 };
+        helped += check(scenario).helped;
+    }
+    assert!(helped > 0, "no guardian was needed in an epoch that it was done with");
+}
+
+#[test]
 fn crashes_of_any_subset_lose_nothing() {
     let mut crashes = 0;
     for seed in 0..8 {

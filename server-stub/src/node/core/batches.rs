@@ -70,13 +70,15 @@ impl<N: PeerNetwork> Core<N> {
             floor = applied.state.next_epoch;
         }
         applied.state.log_floor = self.state.log_floor.max(floor);
-        let released = self.engine.log().released_by(applied.state.log_floor);
+        let floor = applied.state.log_floor;
+        let released = self.engine.log().released_by(floor);
         DbLog::release(&txn, &released)?;
         applied.state.store(&txn)?;
         txn.commit().map_err(DbError::from)?;
 
         self.certified.clear();
         self.engine.log_mut().forget(&released);
+        self.engine.release(floor);
         self.take_effect(applied, &rows, batch, now)?;
         if certificate.is_some() { self.skip(now) } else { self.vouch_for(batch) }
     }
