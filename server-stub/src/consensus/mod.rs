@@ -52,7 +52,7 @@ mod relay;
 mod wal;
 
 #[cfg(test)]
-mod simulation;
+pub(crate) mod simulation;
 
 use std::collections::BTreeMap;
 

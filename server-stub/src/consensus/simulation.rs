@@ -290,23 +290,12 @@ impl Simulation {
         self.propose(to);
     }
 
-    /// What a two-faced guardian says instead of a message: of an agreement sometimes nothing, or the opposite.
     fn other_face(&mut self, to: GuardianId, message: &Bytes) -> Option<Bytes> {
         let favoured = u64::from(message[0]) + self.scenario.seed;
-        let of_agreement = message[14..].starts_with(&[1, 0, 0, 0]);
-        if !of_agreement || favoured % u64::from(self.n()) == u64::from(to) {
+        if favoured % u64::from(self.n()) == u64::from(to) {
             return Some(message.clone());
         }
-        match self.rng.gen_range(0..4) {
-            0 => None,
-            // The last byte is the value, but of a share of the coin.
-            1 if message[26] != 3 => {
-                let mut other = message.to_vec();
-                *other.last_mut().unwrap() ^= 1;
-                Some(other.into())
-            }
-            _ => Some(message.clone()),
-        }
+        other_face(message, &mut self.rng)
     }
 
     fn again(&mut self, from: GuardianId, to: GuardianId, number: u64) {
@@ -423,6 +412,21 @@ impl Simulation {
             let effects = running.engine.propose(contribution, seed).unwrap();
             self.perform(id, effects);
         }
+    }
+}
+
+/// What a two-faced guardian says instead of an engine message: of an agreement sometimes nothing, or the opposite.
+pub(crate) fn other_face(message: &Bytes, rng: &mut ChaCha8Rng) -> Option<Bytes> {
+    let of_agreement = message.get(14..).is_some_and(|rest| rest.starts_with(&[1, 0, 0, 0]));
+    match rng.gen_range(0..4) {
+        0 if of_agreement => None,
+        // The last byte is the value, but of a share of the coin.
+        1 if of_agreement && message.get(26) != Some(&3) => {
+            let mut other = message.to_vec();
+            other.last_mut().into_iter().for_each(|value| *value ^= 1);
+            Some(other.into())
+        }
+        _ => Some(message.clone()),
     }
 }
 

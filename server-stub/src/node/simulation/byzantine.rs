@@ -11,7 +11,7 @@ use rekindle_protocol::{
 };
 
 use crate::{
-    consensus::GuardianId,
+    consensus::{GuardianId, simulation::other_face},
     node::{
         GuardianKeys,
         message::{CatchUpMessage, PeerMessage, SigningMessage},
@@ -72,11 +72,18 @@ fn garbled(message: &Bytes, rng: &mut ChaCha8Rng) -> Bytes {
 
 fn lie(keys: &GuardianKeys, to: GuardianId, message: PeerMessage, rng: &mut ChaCha8Rng) -> Vec<Bytes> {
     match message {
-        // Some peers hear nothing of some epochs.
+        // Some peers hear nothing of some epochs, and others what it tells nobody else.
         PeerMessage::Consensus(bytes) => {
             let epoch = bytes.first().copied().unwrap_or(0);
-            let deaf = (epoch / 4).wrapping_mul(7).wrapping_add(3) % 5 == u8::try_from(to % 5).unwrap_or(0);
-            if deaf { vec![] } else { vec![PeerMessage::Consensus(bytes).encode()] }
+            let said =
+                match (epoch / 4).wrapping_mul(7).wrapping_add(3).wrapping_add(u8::try_from(to).unwrap_or(0))
+                    % 5
+                {
+                    0 => None,
+                    1 | 2 => other_face(&bytes, rng),
+                    _ => Some(bytes),
+                };
+            said.map(|bytes| PeerMessage::Consensus(bytes).encode()).into_iter().collect()
         }
         PeerMessage::Signing(message) => {
             let message = if rng.gen_ratio(1, 2) { false_signing(keys, message, rng) } else { message };
