@@ -1,24 +1,19 @@
 //! What IndexedDB's errors mean.
+//!
+//! The error types on the way say little more than "idb error"; the name of the DOMException, the
+//! only stable part, stands in the text of the error's source: `what failed: Name: message`.
 
-#[cfg(target_arch = "wasm32")]
-use js_sys::Reflect;
 use rekindle_client::platform::StoreError;
-#[cfg(target_arch = "wasm32")]
-use wasm_bindgen::JsValue;
 
-/// Translates what a call threw, or an event that tells of a failure: that has the error at its target.
+/// Translates an error of the database.
 #[cfg(target_arch = "wasm32")]
-pub(super) fn translate(thrown: &JsValue) -> StoreError {
-    let target = field(thrown, "target");
-    let error = if target.is_undefined() { thrown.clone() } else { field(&target, "error") };
-    let text = |name| field(&error, name).as_string().unwrap_or_default();
-    from_exception(text("name"), text("message"))
-}
-
-/// A property of an object, undefined if there is none.
-#[cfg(target_arch = "wasm32")]
-pub(super) fn field(object: &JsValue, name: &str) -> JsValue {
-    Reflect::get(object, &name.into()).unwrap_or(JsValue::UNDEFINED)
+pub(super) fn translate(error: &rexie::Error) -> StoreError {
+    // Not as a `dyn Error`, which would bring along how to print every field of every error.
+    let text = match error {
+        rexie::Error::IdbError(source) => source.to_string(),
+        error => error.to_string(),
+    };
+    from_text(&text)
 }
 
 /// What the browser does not explain: a transaction that it gave up though no request failed.
@@ -39,16 +34,31 @@ pub(super) fn is_lost_connection(error: &StoreError) -> bool {
     }
 }
 
-/// The name is the only stable part of an exception. Without one there is no exception.
-fn from_exception(name: String, message: String) -> StoreError {
-    match &*name {
-        "" => aborted(),
+fn from_text(text: &str) -> StoreError {
+    let (name, message) = split(text);
+    match name {
         "QuotaExceededError" => StoreError::Full,
         "VersionError" => StoreError::TooNew,
-        "InvalidStateError" | "TransactionInactiveError" => StoreError::ConnectionLost(message),
-        // The last one is no database's: there is none to call.
-        "SecurityError" | "NotAllowedError" | "TypeError" => StoreError::Unavailable(message),
-        _ => StoreError::Backend { name, message },
+        "InvalidStateError" | "TransactionInactiveError" => StoreError::ConnectionLost(message.to_owned()),
+        "SecurityError" | "NotAllowedError" => StoreError::Unavailable(message.to_owned()),
+        _ if text.starts_with("indexed db not found") => StoreError::Unavailable(text.to_owned()),
+        _ => StoreError::Backend { name: name.to_owned(), message: message.to_owned() },
+    }
+}
+
+/// The exception's name and message: the first part of the text that ends in `Error`, and what follows.
+fn split(text: &str) -> (&str, &str) {
+    let mut rest = text;
+    loop {
+        let (part, after) = rest.split_once(':').unwrap_or((rest, ""));
+        let after = after.trim_start();
+        if part.ends_with("Error") && !part.contains(' ') {
+            return (part, after);
+        }
+        if after.is_empty() {
+            return ("", text);
+        }
+        rest = after;
     }
 }
 
@@ -57,14 +67,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn exceptions_are_known_by_their_names() {
-        let translated = |name: &str| from_exception(name.to_owned(), "why".to_owned());
-        assert_eq!(translated("QuotaExceededError"), StoreError::Full);
-        assert_eq!(translated("VersionError"), StoreError::TooNew);
-        assert_eq!(translated("InvalidStateError"), StoreError::ConnectionLost("why".to_owned()));
-        assert_eq!(translated("SecurityError"), StoreError::Unavailable("why".to_owned()));
-        let other = StoreError::Backend { name: "DataError".to_owned(), message: "why".to_owned() };
-        assert_eq!(translated("DataError"), other);
-        assert!(is_lost_connection(&translated("")) && is_lost_connection(&translated("UnknownError")));
+    fn names_are_found_in_the_text() {
+        assert_eq!(from_text("DOM exception: QuotaExceededError: full"), StoreError::Full);
+        assert_eq!(from_text("failed to open indexed db: VersionError: 2 < 3"), StoreError::TooNew);
+        let lost = from_text("failed to open new transaction: InvalidStateError: closing: now");
+        assert_eq!(lost, StoreError::ConnectionLost("closing: now".to_owned()));
+        let other = StoreError::Backend { name: String::new(), message: "Error of some kind".to_owned() };
+        assert_eq!(from_text("Error of some kind"), other);
     }
 }

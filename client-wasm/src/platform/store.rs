@@ -3,31 +3,43 @@
 //! One database, one object store, bytes as keys and bytes as values: IndexedDB orders binary keys
 //! as the wallet's stores must. Its traps decide the rest:
 //!
-//! - A transaction commits by itself when the event loop turns without a request of its own, so all
-//!   requests are made in one go, and nothing but the end of the transaction is awaited.
-//! - A transaction that is forgotten after a call that threw commits what was written before it, so it is
+//! - A transaction commits by itself when the event loop turns without a request of its own, so
+//!   everything is turned into JavaScript values first, all requests are then queued in one go, and
+//!   nothing but the end of the transaction is awaited.
+//! - A transaction that is forgotten after an error commits what was written before it, so it is
 //!   aborted explicitly.
-//! - The browser goes on with what was asked of it, whether or not somebody waits: a future that is dropped
-//!   changes nothing.
+//! - A future that is dropped takes the callbacks of its requests with it, and a callback that is
+//!   gone throws in the browser. So the work runs as a task of its own, and dropping the caller's
+//!   future only means that nobody waits for it.
 //! - A browser may drop the connection of a tab in the background. A batch has the same effect twice,
 //!   so it is tried once more over a new connection.
-//! - For want of space, Chromium may give up a transaction none of whose requests failed, and not say why. One that is
-//!   given up over a new connection too has no other reason.
+//! - For want of space, Chromium gives up a transaction none of whose requests failed, and the reason does not get
+//!   here. One that is given up over a new connection too has no other.
 //! - A browser may delete the whole database when it needs space. Opening it again then makes an empty
 //!   one, which must not be mistaken for the wallet's.
 
 use std::cell::{Cell, RefCell};
+use std::future::{Future, poll_fn};
 use std::rc::Rc;
+use std::task::Poll;
 
 use async_trait::async_trait;
+use futures::channel::oneshot;
+use futures::future::{LocalBoxFuture, join};
 use futures::lock::Mutex;
-use js_sys::{Array, ArrayBuffer, Promise, Uint8Array};
+use js_sys::{ArrayBuffer, Uint8Array};
 use rekindle_client::platform::{Batch, KeyValue, Operation, Scan, Store, StoreError, prefix_end};
+use rexie::{KeyRange, ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbKeyRange, IdbObjectStore, IdbTransactionMode};
+use wasm_bindgen_futures::spawn_local;
 
-use super::database::{Database, answer, committed, result, wait};
 use super::database_error::{aborted, is_lost_connection, translate};
+
+/// The only object store. A new version of the database must go on listing it, or it is deleted.
+const ENTRIES: &str = "entries";
+
+/// The version of the database's layout, not of what the wallet writes into it.
+const VERSION: u32 = 1;
 
 /// A store in IndexedDB. Clones share one connection; it closes with the last of them.
 #[derive(Clone)]
@@ -37,97 +49,218 @@ pub struct IndexedDbStore {
 
 struct Shared {
     name: String,
-    database: RefCell<Rc<Database>>,
+    connection: RefCell<Rc<Connection>>,
     /// Held while a connection is being replaced, so that this is done once.
     reopening: Mutex<()>,
     /// Whether the database has ever held anything.
     filled: Cell<bool>,
 }
 
-/// Asks something of a database, without waiting.
-type Ask<'a> = &'a dyn Fn(&Database) -> Result<Promise, JsValue>;
+/// An open connection that closes when nobody uses it any more.
+struct Connection {
+    database: Option<Rexie>,
+}
 
 impl IndexedDbStore {
     /// Opens the database called `name`, and creates it if it does not exist.
     pub async fn open(name: &str) -> Result<Self, StoreError> {
-        let name = name.to_owned();
-        let database = RefCell::new(Rc::new(Database::open(name.clone()).await?));
-        let shared = Shared { name, database, reopening: Mutex::new(()), filled: Cell::new(false) };
+        let connection = RefCell::new(Connection::open(name).await?);
+        let shared =
+            Shared { name: name.to_owned(), connection, reopening: Mutex::new(()), filled: Cell::new(false) };
         Ok(IndexedDbStore { shared: Rc::new(shared) })
     }
 
     /// Deletes the database called `name`, which need not exist. Connections to it are closed.
     pub async fn delete(name: &str) -> Result<(), StoreError> {
-        Database::delete(name).await
+        let name = name.to_owned();
+        detached(async move { Rexie::delete(&name).await.map_err(|error| translate(&error)) }).await
     }
 
-    /// Asks, once more over a new connection if the first one turns out to be lost.
-    async fn ask(&self, ask: Ask<'_>) -> Result<JsValue, StoreError> {
-        let database = self.shared.database.borrow().clone();
-        match ask_once(&database, ask).await {
-            Err(error) if is_lost_connection(&error) => {
-                ask_once(&*self.shared.replace(&database).await?, ask).await
+    /// Does `work`, once more over a new connection if the first one turns out to be lost.
+    async fn run<T, W, F>(&self, work: W) -> Result<T, StoreError>
+    where
+        T: 'static,
+        W: Fn(Rc<Connection>) -> F + 'static,
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let shared = self.shared.clone();
+        detached(async move {
+            let connection = shared.connection.borrow().clone();
+            match work(connection.clone()).await {
+                Err(error) if is_lost_connection(&error) => work(shared.replace(&connection).await?).await,
+                result => result,
             }
-            answered => answered,
-        }
+        })
+        .await
     }
-}
-
-async fn ask_once(database: &Database, ask: Ask<'_>) -> Result<JsValue, StoreError> {
-    wait(ask(database).map_err(|error| translate(&error))?).await
 }
 
 impl Shared {
     /// The connection to use instead of `lost`.
-    async fn replace(&self, lost: &Rc<Database>) -> Result<Rc<Database>, StoreError> {
+    async fn replace(&self, lost: &Rc<Connection>) -> Result<Rc<Connection>, StoreError> {
         let _guard = self.reopening.lock().await;
-        let current = self.database.borrow().clone();
+        let current = self.connection.borrow().clone();
         if !Rc::ptr_eq(&current, lost) {
             return Ok(current);
         }
-        let fresh = Rc::new(Database::open(self.name.clone()).await?);
-        if self.filled.get() {
-            let count = ask_once(&fresh, &|database| Ok(answer(&read(database)?.count()?))).await?;
-            if result(&count) == 0 {
-                // It was deleted, and opening it has made an empty one: nothing may be written there as if it were whole.
-                drop(fresh);
-                Database::delete(&self.name).await?;
-                return Err(StoreError::Gone);
-            }
+        let fresh = Connection::open(&self.name).await?;
+        if self.filled.get() && fresh.scan(None, Some(1)).await?.is_empty() {
+            // It was deleted, and opening it has made an empty one: nothing may be written there as if it were whole.
+            drop(fresh);
+            Rexie::delete(&self.name).await.map_err(|error| translate(&error))?;
+            return Err(StoreError::Gone);
         }
-        *self.database.borrow_mut() = fresh.clone();
+        *self.connection.borrow_mut() = fresh.clone();
         Ok(fresh)
     }
 }
 
-fn read(database: &Database) -> Result<IdbObjectStore, JsValue> {
-    let (_, entries) = database.begin(IdbTransactionMode::Readonly)?;
-    Ok(entries)
-}
-
-fn write(entries: &IdbObjectStore, operation: &Operation) -> Result<(), JsValue> {
-    match operation {
-        Operation::Put { key, value } => drop(entries.put_with_key(&js_bytes(value), &js_bytes(key))?),
-        Operation::Delete { key } => drop(entries.delete(&js_bytes(key))?),
-        Operation::DeletePrefix { prefix } => drop(entries.delete(&key_range(prefix, prefix_end(prefix))?)?),
+impl Connection {
+    async fn open(name: &str) -> Result<Rc<Self>, StoreError> {
+        let builder = Rexie::builder(name).version(VERSION).add_object_store(ObjectStore::new(ENTRIES));
+        let database = builder.build().await.map_err(|error| translate(&error))?;
+        Ok(Rc::new(Connection { database: Some(database) }))
     }
-    Ok(())
-}
 
-/// Keys from `lower` up to but not including `upper`, if there is one.
-fn key_range(lower: &[u8], upper: Option<Vec<u8>>) -> Result<JsValue, JsValue> {
-    let lower = js_bytes(lower);
-    let range = match upper {
-        Some(upper) => {
-            IdbKeyRange::bound_with_lower_open_and_upper_open(&lower, &js_bytes(&upper), false, true)
+    fn begin(&self, mode: TransactionMode) -> Result<(Transaction, rexie::Store), StoreError> {
+        let closed = || StoreError::ConnectionLost("it is closed".to_owned());
+        let database = self.database.as_ref().ok_or_else(closed)?;
+        let transaction = database.transaction(&[ENTRIES], mode).map_err(|error| translate(&error))?;
+        let store = transaction.store(ENTRIES).map_err(|error| translate(&error))?;
+        Ok((transaction, store))
+    }
+
+    async fn get(&self, key: Uint8Array) -> Result<Option<Vec<u8>>, StoreError> {
+        let (_transaction, store) = self.begin(TransactionMode::ReadOnly)?;
+        let value = store.get(key.into()).await.map_err(|error| translate(&error))?;
+        value.map(value_bytes).transpose()
+    }
+
+    async fn scan(&self, range: Option<KeyRange>, limit: Option<u32>) -> Result<Vec<KeyValue>, StoreError> {
+        let (_transaction, store) = self.begin(TransactionMode::ReadOnly)?;
+        // Both are queued before either is awaited, in one transaction, so they describe one moment.
+        let (keys, values) =
+            join(store.get_all_keys(range.clone(), limit), store.get_all(range, limit)).await;
+        let keys = keys.map_err(|error| translate(&error))?;
+        let values = values.map_err(|error| translate(&error))?;
+        keys.into_iter().zip(values).map(|(key, value)| Ok((key_bytes(key)?, value_bytes(value)?))).collect()
+    }
+
+    async fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+        let (transaction, store) = self.begin(TransactionMode::ReadWrite)?;
+        let mut requests: Vec<LocalBoxFuture<'_, rexie::Result<()>>> =
+            writes.iter().map(|write| write.request(&store)).collect();
+        if let Some(error) = poll_each(&mut requests).await {
+            // If even this fails the transaction is over already, and not committed.
+            let _ = transaction.abort().await;
+            return Err(error);
         }
-        None => IdbKeyRange::lower_bound(&lower),
-    };
-    range.map(JsValue::from)
+        let done = transaction.done().await;
+        if matches!(&done, Ok(result) if result.is_committed()) {
+            return Ok(());
+        }
+        // The request that failed knows why; the transaction often doesn't.
+        match (poll_each(&mut requests).await, done) {
+            (Some(error), _) => Err(error),
+            (None, Err(error)) => Err(translate(&error)),
+            (None, Ok(_)) => Err(aborted()),
+        }
+    }
 }
 
-fn js_bytes(bytes: &[u8]) -> JsValue {
-    Uint8Array::from(bytes).into()
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(database) = self.database.take() {
+            database.close();
+        }
+    }
+}
+
+/// What to write, as JavaScript values. Puts in a row share one future.
+enum Write {
+    Puts(Vec<(Uint8Array, Uint8Array)>),
+    Delete(JsValue),
+    Clear,
+}
+
+impl Write {
+    fn prepare(batch: Batch) -> Result<Vec<Write>, StoreError> {
+        let mut writes = Vec::new();
+        for operation in batch.into_operations() {
+            match operation {
+                Operation::Put { key, value } => {
+                    let pair = (js_bytes(&key), js_bytes(&value));
+                    match writes.last_mut() {
+                        Some(Write::Puts(puts)) => puts.push(pair),
+                        _ => writes.push(Write::Puts(vec![pair])),
+                    }
+                }
+                Operation::Delete { key } => writes.push(Write::Delete(js_bytes(&key).into())),
+                Operation::DeletePrefix { prefix } => {
+                    writes.push(match key_range(&prefix, prefix_end(&prefix))? {
+                        Some(range) => Write::Delete(range.into()),
+                        None => Write::Clear,
+                    })
+                }
+            }
+        }
+        Ok(writes)
+    }
+
+    fn request<'a>(&'a self, store: &'a rexie::Store) -> LocalBoxFuture<'a, rexie::Result<()>> {
+        match self {
+            Write::Puts(puts) => Box::pin(
+                store.put_all(puts.iter().map(|(key, value)| (value.into(), Some(JsValue::from(key))))),
+            ),
+            Write::Delete(keys) => Box::pin(store.delete(keys.clone())),
+            Write::Clear => Box::pin(store.clear()),
+        }
+    }
+}
+
+/// Polls each future that is not finished once, in order, which queues its requests, and gives the
+/// first error.
+async fn poll_each(requests: &mut Vec<LocalBoxFuture<'_, rexie::Result<()>>>) -> Option<StoreError> {
+    poll_fn(|context| {
+        let mut first = None;
+        requests.retain_mut(|request| match request.as_mut().poll(context) {
+            Poll::Pending => true,
+            Poll::Ready(result) => {
+                first = first.take().or(result.err());
+                false
+            }
+        });
+        Poll::Ready(first)
+    })
+    .await
+    .map(|error| translate(&error))
+}
+
+/// Runs `work` to its end, even if nobody waits for it any more.
+async fn detached<T: 'static>(
+    work: impl Future<Output = Result<T, StoreError>> + 'static,
+) -> Result<T, StoreError> {
+    let (sender, receiver) = oneshot::channel();
+    spawn_local(async move {
+        // The receiver is gone if nobody waits.
+        let _ = sender.send(work.await);
+    });
+    receiver.await.unwrap_or_else(|_| Err(StoreError::ConnectionLost("the task ended".to_owned())))
+}
+
+/// Keys from `lower` up to but not including `upper`; none stands for all keys.
+fn key_range(lower: &[u8], upper: Option<Vec<u8>>) -> Result<Option<KeyRange>, StoreError> {
+    let from = js_bytes(lower).into();
+    let range = match upper {
+        Some(upper) => KeyRange::bound(&from, &js_bytes(&upper).into(), Some(false), Some(true)),
+        None if lower.is_empty() => return Ok(None),
+        None => KeyRange::lower_bound(&from, Some(false)),
+    };
+    range.map(Some).map_err(|error| translate(&rexie::Error::from(error)))
+}
+
+fn js_bytes(bytes: &[u8]) -> Uint8Array {
+    Uint8Array::from(bytes)
 }
 
 fn value_bytes(value: JsValue) -> Result<Vec<u8>, StoreError> {
@@ -145,13 +278,15 @@ fn key_bytes(key: JsValue) -> Result<Vec<u8>, StoreError> {
 #[async_trait(?Send)]
 impl Store for IndexedDbStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let found = self.ask(&|database| Ok(answer(&read(database)?.get(&js_bytes(key))?))).await?;
-        let value = result(&found);
-        if value.is_undefined() {
-            return Ok(None);
-        }
-        self.shared.filled.set(true);
-        value_bytes(value).map(Some)
+        let key = js_bytes(key);
+        let found = self
+            .run(move |connection| {
+                let key = key.clone();
+                async move { connection.get(key).await }
+            })
+            .await?;
+        self.shared.filled.set(self.shared.filled.get() || found.is_some());
+        Ok(found)
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
@@ -160,40 +295,27 @@ impl Store for IndexedDbStore {
         if scan.limit == Some(0) || upper.as_deref().is_some_and(|upper| scan.lower() >= upper) {
             return Ok(Vec::new());
         }
-        let limit = scan.limit.map_or(0, |limit| u32::try_from(limit).unwrap_or(u32::MAX));
-        let found = self
-            .ask(&|database| {
-                let (range, entries) = (key_range(scan.lower(), upper.clone())?, read(database)?);
-                // In one transaction, so they describe one moment.
-                let keys = entries.get_all_keys_with_key_and_limit(&range, limit)?;
-                let values = entries.get_all_with_key_and_limit(&range, limit)?;
-                Ok(Promise::all(&Array::of2(&answer(&keys), &answer(&values))))
-            })
-            .await?;
-        let [keys, values] = [0, 1].map(|at| Array::from(&result(&found.unchecked_ref::<Array>().get(at))));
-        keys.iter()
-            .zip(values.iter())
-            .map(|(key, value)| Ok((key_bytes(key)?, value_bytes(value)?)))
-            .collect()
+        let range = key_range(scan.lower(), upper)?;
+        let limit = scan.limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
+        self.run(move |connection| {
+            let range = range.clone();
+            async move { connection.scan(range, limit).await }
+        })
+        .await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let ask = |database: &Database| {
-            let (transaction, entries) = database.begin(IdbTransactionMode::Readwrite)?;
-            let written = batch.operations().iter().try_for_each(|operation| write(&entries, operation));
-            if let Err(error) = written {
-                // If even this fails the transaction is over already, and not committed.
-                let _ = transaction.abort();
-                return Err(error);
-            }
-            Ok(committed(&transaction))
-        };
-        match self.ask(&ask).await {
+        let writes = Rc::new(Write::prepare(batch)?);
+        let done = self.run(move |connection| {
+            let writes = writes.clone();
+            async move { connection.commit(&writes).await }
+        });
+        match done.await {
             Err(error) if error == aborted() => return Err(StoreError::Full),
-            result => drop(result?),
+            result => result?,
         }
         self.shared.filled.set(true);
         Ok(())
