@@ -24,7 +24,7 @@ pub(crate) use ask::random_u64;
 pub(crate) use call::expect_success;
 
 pub use answers::{KnownSession, Served, SharesVerdict, Submitted};
-pub use api::FederationApi;
+pub use api::{FederationApi, Kept};
 pub use fault::{FederationError, GuardianFault};
 pub use guardians::{Evidence, Guardians};
 pub use join::{Joined, download_config};

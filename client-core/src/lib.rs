@@ -10,6 +10,7 @@
 //! schedule of the session stream); a thin asynchronous shell feeds them and does what they say.
 
 pub mod backoff;
+pub mod backup;
 pub mod context;
 pub mod federation;
 pub mod modules;

@@ -7,6 +7,7 @@
 
 mod attested;
 mod background;
+mod backup;
 mod complete;
 mod draft;
 mod error;
@@ -18,6 +19,7 @@ mod overview;
 mod pending;
 mod progress;
 mod recover;
+mod restore;
 mod setup;
 mod spend;
 mod steer;
@@ -36,6 +38,7 @@ use futures::lock::{Mutex, MutexGuard};
 use rekindle_protocol::{bytes::Tweak, ownership::SeedWords};
 
 use crate::{
+    backup::BackupState,
     context::WalletContext,
     federation::FederationApi,
     modules::mint::Mint,
@@ -100,6 +103,8 @@ struct Joined {
     live: Live,
     /// The stored record of the recovery; `None` in a wallet that was created and has always been whole.
     recovery: Option<RecoveryRecord>,
+    /// The stored record of the backup at the guardians.
+    backup: BackupState,
 }
 
 impl Wallet {

@@ -54,6 +54,8 @@ pub enum Context {
     BackupKey,
     /// The key that seals one backup.
     BackupSeal,
+    /// What a backup says, for its owner to tell whether there is something new.
+    BackupContent,
     /// The secrets of one output.
     OutputSecret,
 }
@@ -80,6 +82,7 @@ impl Context {
             Self::Backup => "rekindle 2026-11 backup",
             Self::BackupKey => "rekindle 2026-11 backup key",
             Self::BackupSeal => "rekindle 2026-11 backup seal",
+            Self::BackupContent => "rekindle 2026-11 backup content",
             Self::OutputSecret => "rekindle 2026-11 output secret",
         }
     }

@@ -48,6 +48,7 @@ async fn a_thousand_clients_do_not_stop_consensus() {
         session_time: Duration::from_millis(200),
         announced: Default::default(),
         api_versions: Default::default(),
+        backup_bytes: 1 << 20,
     };
     let federation = DevFederation::start(&options).await.unwrap();
     let credits = Credits::of(dir.path()).unwrap();

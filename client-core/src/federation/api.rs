@@ -1,12 +1,14 @@
 //! The session API, asked of a whole federation.
 
 mod announcements;
+mod backups;
 mod sessions;
 mod shares;
 mod transactions;
 
 use std::{cell::RefCell, future::Future, rc::Rc};
 
+use bytes::Bytes;
 use rekindle_protocol::{
     api::{Attested, CHALLENGE_PARAMETER, MAX_WAIT_SECONDS, paths},
     bls::PublicKey,
@@ -22,6 +24,8 @@ use super::{
     query::{QueryStrategy, Quorum},
 };
 use crate::platform::{Request, Runtime, Transport};
+
+pub use backups::Kept;
 
 /// Milliseconds until an ordinary answer must have arrived.
 const ANSWER_MS: u64 = 10_000;
@@ -114,9 +118,7 @@ impl FederationApi {
         wait_seconds: Option<u64>,
         limit: usize,
     ) -> Result<T, GuardianFault> {
-        // Attested is the path as it was asked for.
-        let path = &self.path(guardian, path);
-        let mut url = format!("{}{path}?{CHALLENGE_PARAMETER}={challenge}", self.base(guardian)?);
+        let mut url = self.challenging(guardian, path, challenge)?;
         let wait = wait_seconds.unwrap_or(0).min(MAX_WAIT_SECONDS);
         if wait > 0 {
             url.push_str(&format!("&wait={wait}"));
@@ -128,8 +130,44 @@ impl FederationApi {
         } else {
             self.call(guardian, Request::get(url), limits).await?.decode()?
         };
+        self.verified(guardian, path, challenge, &attested)
+    }
+
+    /// Stores something, and gives the number that the guardian attests.
+    async fn attested_put(
+        &self,
+        guardian: GuardianId,
+        path: &str,
+        challenge: &Challenge,
+        body: Bytes,
+    ) -> Result<u64, GuardianFault> {
+        let request = Request::put(self.challenging(guardian, path, challenge)?, body);
+        // It is large, and waits for the disk: how long it takes says nothing about the guardian.
+        let limits = Limits { bytes: SMALL_BYTES, milliseconds: 3 * ANSWER_MS };
+        let attested: Attested = call(&*self.transport, &*self.runtime, request, limits).await?.decode()?;
+        self.verified(guardian, path, challenge, &attested)
+    }
+
+    fn challenging(
+        &self,
+        guardian: GuardianId,
+        path: &str,
+        challenge: &Challenge,
+    ) -> Result<String, GuardianFault> {
+        Ok(format!("{}?{CHALLENGE_PARAMETER}={challenge}", self.at(guardian, path)?))
+    }
+
+    fn verified<T: Canonical>(
+        &self,
+        guardian: GuardianId,
+        path: &str,
+        challenge: &Challenge,
+        attested: &Attested,
+    ) -> Result<T, GuardianFault> {
         let known = self.config.guardians.get(usize::from(guardian)).ok_or(GuardianFault::NoAddress)?;
-        Ok(attested.verify(&self.federation, path, challenge, &known.key)?)
+        // Attested is the path as it was asked for.
+        let path = self.path(guardian, path);
+        Ok(attested.verify(&self.federation, &path, challenge, &known.key)?)
     }
 
     async fn ask<A, S, F>(

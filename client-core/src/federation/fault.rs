@@ -65,6 +65,9 @@ pub enum GuardianFault {
     /// Its signature shares are not valid.
     #[error("the guardian's signature shares are wrong")]
     WrongShares,
+    /// The backup that it serves is not signed by its owner.
+    #[error("the guardian serves a backup that its owner did not sign")]
+    WrongBackup,
     /// Where it is reached is not known.
     #[error("the guardian's address is not known")]
     NoAddress,
@@ -88,6 +91,7 @@ impl GuardianFault {
             GuardianFault::WrongConfig => "config_mismatch",
             GuardianFault::Config(_) => "config_invalid",
             GuardianFault::WrongShares => "shares_invalid",
+            GuardianFault::WrongBackup => "backup_invalid",
             GuardianFault::NoAddress => "guardian_without_address",
         }
     }
@@ -115,7 +119,8 @@ impl GuardianFault {
             | GuardianFault::History(_)
             | GuardianFault::WrongConfig
             | GuardianFault::Config(_)
-            | GuardianFault::WrongShares => true,
+            | GuardianFault::WrongShares
+            | GuardianFault::WrongBackup => true,
         }
     }
 }

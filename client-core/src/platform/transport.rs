@@ -104,6 +104,11 @@ impl Request {
         }
     }
 
+    /// A `PUT` of binary content that wants binary content back.
+    pub fn put(url: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Request { method: Method::Put, ..Self::post(url, body) }
+    }
+
     /// The media type of everything in the canonical encoding.
     pub const BINARY: &'static str = "application/octet-stream";
 }

@@ -68,6 +68,8 @@ pub struct RecoveryProgress {
     pub snapshots: u64,
     /// Signatures verified since the recovery began: two pairings each.
     pub verifications: u64,
+    /// How many sessions a backup at the guardians spared it, if it began with one.
+    pub restored: Option<u64>,
     /// Why stored progress was dropped, if it was.
     pub dropped: Option<String>,
     /// The modules that were set aside.

@@ -58,9 +58,11 @@ pub struct RecoveryRecord {
     pub dropped: Option<String>,
     /// The modules that recover by themselves.
     pub aside: Vec<Aside>,
+    /// How many sessions a backup at the guardians spared it, if it began with one.
+    pub restored: Option<u64>,
 }
 
-const VERSION: u8 = 3;
+const VERSION: u8 = 4;
 
 /// How long a module rests after its first failure, in milliseconds; each further one takes twice as long.
 const FIRST_REST_MS: u64 = 1_000;
@@ -82,6 +84,7 @@ impl RecoveryRecord {
             verifications: 0,
             dropped: None,
             aside: Vec::new(),
+            restored: None,
         }
     }
 
@@ -103,6 +106,10 @@ impl RecoveryRecord {
     /// Reads what [`RecoveryRecord::write`] wrote. Anything else, and the progress of another federation, is a recovery
     /// that begins from scratch.
     pub fn read(federation: FederationId, bytes: &[u8]) -> Self {
+        // Version 3 knew no backups.
+        let upgraded = bytes.split_first().filter(|(version, _)| **version == 3);
+        let upgraded = upgraded.map(|(_, before)| [&[VERSION], before, &[0]].concat());
+        let bytes = upgraded.as_deref().unwrap_or(bytes);
         let read: Result<Self, DecodeError> = versioned::read(VERSION, bytes);
         match read {
             Ok(record) if record.federation == federation => record,
@@ -151,7 +158,7 @@ mod tests {
         newer[0] += 1;
         let elsewhere = RecoveryRecord::new(FederationId([2; 32])).write();
         for (bytes, why) in [
-            (newer, "version 4"),
+            (newer, "version 5"),
             (vec![], "nothing"),
             (vec![VERSION, 2, 3], ""),
             (elsewhere, "another federation"),
@@ -160,6 +167,15 @@ mod tests {
             assert!(read.dropped.as_ref().is_some_and(|reason| reason.contains(why)), "{read:?}");
             assert_eq!(RecoveryRecord { dropped: None, ..read }, RecoveryRecord::new(HERE));
         }
+    }
+
+    #[test]
+    fn a_record_of_the_version_before_is_read() {
+        let record = RecoveryRecord { phase: Phase::Done, ..RecoveryRecord::new(HERE) };
+        let mut before = record.write();
+        before[0] = 3;
+        before.pop();
+        assert_eq!(RecoveryRecord::read(HERE, &before), record);
     }
 
     #[test]

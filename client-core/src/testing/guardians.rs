@@ -3,6 +3,9 @@
 //! They accept what a ledger would accept as far as spends go, close a session for every transaction, and can be told to
 //! misbehave one by one. Time is the [`Runtime`]'s that the test brings along.
 
+mod backups;
+mod history;
+
 use std::{cell::RefCell, collections::BTreeMap, ops::RangeInclusive, rc::Rc};
 
 use async_trait::async_trait;
@@ -13,14 +16,16 @@ use rekindle_protocol::{
         API_VERSION, Attested, CHALLENGE_PARAMETER, PREVIOUS_API_VERSION, Rejection, RejectionReason,
         TransactionStatus, UNKNOWN_VERSION,
     },
+    backup::Backup,
     bytes::{Challenge, G2Bytes, Hash, TxId},
     encoding::Canonical,
     modules::mint::{MintOutput, SharesAnswer, SharesRequest},
-    ranges::{RecoveryRecord, SessionRecord, write_record},
-    recovery_index,
-    session::{HashedItems, Item, SessionStatus, SignedSession},
+    session::{Item, SessionStatus},
     transaction::{ModuleId, OutPoint, Transaction},
 };
+
+use backups::KeptBackups;
+use history::Range;
 
 use super::federation::TestFederation;
 use crate::{
@@ -50,6 +55,9 @@ pub enum Behaviour {
     WrongShares,
 }
 
+/// Judges a transaction of a session with this number, and remembers it if it is valid.
+pub type Judge = dyn Fn(u64, &Transaction) -> Result<(), Rejection>;
+
 struct State {
     federation: TestFederation,
     statuses: BTreeMap<TxId, TransactionStatus>,
@@ -63,6 +71,10 @@ struct State {
     open: Option<Vec<Transaction>>,
     /// How many of them each guardian knows; without a number, not even that the session has begun.
     known: Vec<Option<usize>>,
+    /// Says of a transaction in a session whether it is valid, where more is to be judged than what it spends.
+    judge: Option<Rc<Judge>>,
+    /// Without it guardians keep no backups.
+    backups: Option<KeptBackups>,
 }
 
 /// The guardians of a [`TestFederation`], as a [`Transport`]. Clones share everything.
@@ -89,8 +101,19 @@ impl TestGuardians {
             }
         }
         let known = vec![Some(usize::MAX); behaviours.len()];
-        let (requests, open) = (0, None);
-        let state = State { federation, statuses, spent, behaviours, versions, hosts, requests, open, known };
+        let state = State {
+            federation,
+            statuses,
+            spent,
+            behaviours,
+            versions,
+            hosts,
+            requests: 0,
+            open: None,
+            known,
+            judge: None,
+            backups: None,
+        };
         Self { state: Rc::new(RefCell::new(state)), runtime }
     }
 
@@ -127,6 +150,11 @@ impl TestGuardians {
         self.state.borrow_mut().known[usize::from(guardian)] = transactions;
     }
 
+    /// Has transactions judged by a real ledger.
+    pub fn judge_by(&self, judge: Rc<Judge>) {
+        self.state.borrow_mut().judge = Some(judge);
+    }
+
     /// Works with the federation behind the guardians.
     pub fn with<R>(&self, work: impl FnOnce(&mut TestFederation) -> R) -> R {
         work(&mut self.state.borrow_mut().federation)
@@ -153,6 +181,11 @@ impl TestGuardians {
             }
         }
         let session = state.federation.sessions.len() as u64;
+        if let Some(Err(rejection)) = state.judge.as_ref().map(|judge| judge(session, &transaction)) {
+            let rejected = TransactionStatus::Rejected(rejection);
+            state.statuses.insert(txid, rejected.clone());
+            return rejected;
+        }
         for input in &transaction.inputs {
             state.spent.insert((input.module, input.nonce), session);
         }
@@ -182,62 +215,6 @@ impl TestGuardians {
             }
             _ => SessionStatus::Initial,
         }
-    }
-
-    /// Records of sessions from `from` to `to`, as far as they fit, and the last of those sessions.
-    fn records(
-        &self,
-        range: &Range,
-        mut record: impl FnMut(SignedSession) -> Vec<u8>,
-    ) -> Option<(Vec<u8>, SignedSession)> {
-        let state = self.state.borrow();
-        let (mut body, mut last) = (Vec::new(), None);
-        let to = range.to.min(state.federation.sessions.len());
-        for session in state.federation.sessions.get(range.from..to)? {
-            let mut framed = Vec::new();
-            write_record(&record(session.clone()), &mut framed);
-            if last.is_some() && body.len() + framed.len() > range.max_bytes {
-                break;
-            }
-            body.append(&mut framed);
-            last = Some(session.clone());
-        }
-        Some((body, last?))
-    }
-
-    fn sessions(&self, range: &Range, forge: bool) -> Option<Vec<u8>> {
-        let record = |mut session: SignedSession| {
-            if forge {
-                session.header.time ^= 1;
-            }
-            SessionRecord::Session(session).to_bytes()
-        };
-        Some(self.records(range, record)?.0)
-    }
-
-    fn recovery(&self, range: &Range, forge: bool) -> Option<Vec<u8>> {
-        let before = range.from.checked_sub(1).map(|before| self.session(0, before as u64));
-        let mut running = match before {
-            Some(SessionStatus::Complete(session)) => session.header.recovery,
-            _ => Hash([0; 32]),
-        };
-        let record = |session: SignedSession| {
-            let items = session.header.items;
-            let mut entries = HashedItems::new(session.items).recovery_entries();
-            if let Some(byte) = entries.first_mut().filter(|_| forge) {
-                *byte ^= 1;
-            }
-            running = recovery_index::extend(&running, &items, &entries);
-            if entries.is_empty() {
-                RecoveryRecord::Empty(1).to_bytes()
-            } else {
-                RecoveryRecord::Session { items, entries }.to_bytes()
-            }
-        };
-        let (mut body, SignedSession { mut header, signature, .. }) = self.records(range, record)?;
-        header.recovery = running;
-        write_record(&RecoveryRecord::Signed { header, signature }.to_bytes(), &mut body);
-        Some(body)
     }
 
     fn shares(&self, guardian: GuardianId, wanted: impl Fn(&OutPoint) -> bool) -> SharesAnswer {
@@ -316,6 +293,15 @@ impl TestGuardians {
                 let wanted = SharesRequest::from_bytes(&request.body.as_ref()?.bytes).ok()?;
                 Some(self.shares(guardian, |out_point| wanted.out_points.contains(out_point)).to_bytes())
             }
+            (Method::Get, ["backups", key]) => {
+                let kept = self.backup(guardian, &key.parse().ok()?)?;
+                Some(self.attest(guardian, &path, challenge, &kept))
+            }
+            (Method::Put, ["backups", key]) => {
+                let backup = Backup::from_bytes(&request.body.as_ref()?.bytes).ok()?;
+                let version = self.keep(guardian, key.parse().ok()?, backup)?;
+                Some(self.attest(guardian, &path, challenge, &version))
+            }
             _ => None,
         }
     }
@@ -336,13 +322,6 @@ impl TestGuardians {
             None => answer.to_bytes(),
         }
     }
-}
-
-/// What a request for a range asks for.
-struct Range {
-    from: usize,
-    to: usize,
-    max_bytes: usize,
 }
 
 fn respond(status: u16, content_type: &str, body: Vec<u8>) -> Response {

@@ -1,4 +1,5 @@
-//! The wallet's background: recover, resume what was interrupted, follow history, claim deposits.
+//! The wallet's background: recover, resume what was interrupted, follow history, claim deposits; and beside that, keep a
+//! backup at the guardians.
 
 use std::task::Poll;
 
@@ -50,7 +51,7 @@ impl Wallet {
     /// The wallet's background. Never returns by itself: the platform polls it for as long as the wallet is open and
     /// drops it to close. Only one runs at a time; a second call waits until the first is dropped.
     pub async fn run(&self) {
-        let mut parts: Vec<LocalBoxFuture<'_, ()>> = Vec::new();
+        let mut parts: Vec<LocalBoxFuture<'_, ()>> = vec![Box::pin(self.keep_backed_up())];
         for (lane, waker) in self.0.wakers.iter().enumerate() {
             parts.push(match lane.checked_sub(1) {
                 None => Box::pin(self.work(waker)),

@@ -14,6 +14,8 @@ pub const URLS: &str = "wallet/urls";
 pub const POSITION: &str = "wallet/position";
 /// The lifecycle of the recovery; absent in a wallet that was created.
 pub const RECOVERY: &str = "recovery/state";
+/// What is remembered about the backup at the guardians.
+pub const BACKUP: &str = "backup/state";
 /// Pending transactions, by id.
 pub const PENDING_PREFIX: &str = "pending/";
 /// Received tokens that are not redeemed yet, by hash.

@@ -44,6 +44,7 @@ impl Wallet {
             fault,
             snapshots: record.snapshots,
             verifications: record.verifications,
+            restored: record.restored,
             dropped: record.dropped,
             failing: record.aside.into_iter().map(FailingModule::from).collect(),
         })

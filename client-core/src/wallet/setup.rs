@@ -4,7 +4,8 @@ use std::rc::Rc;
 
 use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
-    chain::ChainPosition, config::ClientConfig, encoding::Canonical, invite::InviteCode, ownership::SeedWords,
+    bytes::TxId, chain::ChainPosition, config::ClientConfig, encoding::Canonical, invite::InviteCode,
+    ownership::SeedWords,
 };
 use zeroize::Zeroizing;
 
@@ -12,12 +13,15 @@ use super::{
     Joined, Platform, Wallet, WalletError, keys,
     lane::{aside_kinds, drop_states},
     live::Live,
+    restore::{begin_recovery, search},
 };
 use crate::{
+    backup::{BackupState, SeenBefore},
     context::WalletContext,
     federation::{Evidence, FederationApi, GuardianId, download_config},
     platform::Batch,
     recovery::RecoveryRecord,
+    sorted::SortedSet,
 };
 
 /// The federation that a wallet has joined.
@@ -68,9 +72,11 @@ impl Wallet {
         let federation = StoredFederation::download(&platform, &invite).await?;
         let mut batch = Batch::new();
         batch.put(keys::FEDERATION, federation.to_bytes());
-        batch.put(keys::RECOVERY, RecoveryRecord::new(federation.config.federation_id()).write());
+        let (context, api) = federation.open(&platform, &words)?;
+        let found = search(&context, &api).await;
+        begin_recovery(&context, found, &mut batch);
         begin(&platform, &words, batch).await?;
-        let joined = join(&platform, &words, federation).await?;
+        let joined = join(&platform, context, api).await?;
         Ok(Self::new(platform, words, Some(joined)))
     }
 
@@ -96,7 +102,8 @@ impl Wallet {
             Some(bytes) => {
                 let federation = StoredFederation::from_bytes(&bytes)
                     .map_err(|error| WalletError::Corrupt(error.to_string()))?;
-                Some(join(&platform, &words, federation).await?)
+                let (context, api) = federation.open(&platform, &words)?;
+                Some(join(&platform, context, api).await?)
             }
         };
         Ok(Self::new(platform, words, joined))
@@ -104,7 +111,8 @@ impl Wallet {
 
     /// Joins the federation of an invite code. Joining the same one again does nothing.
     ///
-    /// The wallet is new to the federation and follows its history from now on.
+    /// The wallet is new to the federation and follows its history from now on. If guardians show that its words were in
+    /// use there before, on another device, it recovers first.
     ///
     /// # Errors
     /// [`WalletError::Invite`], [`WalletError::AlreadyJoined`], [`WalletError::Federation`], [`WalletError::Store`].
@@ -117,13 +125,18 @@ impl Wallet {
             None => {
                 let platform = self.platform();
                 let federation = StoredFederation::download(platform, &invite).await?;
-                let mut joined = join(platform, &self.0.words, federation.clone()).await?;
-                joined.live.scanner.position = present(&joined.api).await?;
                 let mut batch = Batch::new();
                 batch.put(keys::FEDERATION, federation.to_bytes());
-                joined.live.store_scanner(&mut batch);
+                let (context, api) = federation.open(platform, &self.0.words)?;
+                let found = search(&context, &api).await;
+                if found.seen == SeenBefore::Seen {
+                    begin_recovery(&context, found, &mut batch);
+                } else {
+                    let start = (present(&api).await?, SortedSet::<TxId>::new());
+                    batch.put(keys::POSITION, start.to_bytes());
+                }
                 platform.store.commit(batch).await?;
-                *self.0.joined.borrow_mut() = Some(joined);
+                *self.0.joined.borrow_mut() = Some(join(platform, context, api).await?);
                 self.notify();
                 self.wake();
             }
@@ -176,19 +189,26 @@ impl StoredFederation {
         let joined = download_config(invite, &*platform.transport, &*platform.runtime).await?;
         Ok(Self { config: joined.config, urls: joined.urls })
     }
+
+    fn open(
+        self,
+        platform: &Platform,
+        words: &SeedWords,
+    ) -> Result<(Rc<WalletContext>, FederationApi), WalletError> {
+        let secret = words.wallet_secret(&self.config.federation_id());
+        let context = Rc::new(WalletContext::new(self.config, secret)?);
+        let (transport, runtime) = (platform.transport.clone(), platform.runtime.clone());
+        let api = FederationApi::new(Rc::new(context.config.clone()), self.urls, transport, runtime)?;
+        Ok((context, api))
+    }
 }
 
 /// Loads everything about a federation that the store holds.
 async fn join(
     platform: &Platform,
-    words: &SeedWords,
-    federation: StoredFederation,
+    context: Rc<WalletContext>,
+    api: FederationApi,
 ) -> Result<Joined, WalletError> {
-    let StoredFederation { config, urls } = federation;
-    let secret = words.wallet_secret(&config.federation_id());
-    let context = Rc::new(WalletContext::new(config, secret)?);
-    let config = Rc::new(context.config.clone());
-    let api = FederationApi::new(config, urls, platform.transport.clone(), platform.runtime.clone())?;
     if let Some(urls) = platform.store.get(keys::URLS.as_bytes()).await? {
         // What does not decode is learned again.
         api.know(Canonical::from_bytes(&urls).unwrap_or_default());
@@ -209,7 +229,9 @@ async fn join(
         platform.store.commit(batch).await?;
     }
     live.scanner.aside = recovery.as_ref().map(aside_kinds).unwrap_or_default();
-    Ok(Joined { context, api: Rc::new(api), live, recovery })
+    let backup = platform.store.get(keys::BACKUP.as_bytes()).await?;
+    let backup = backup.map(|bytes| BackupState::read(&bytes)).unwrap_or_default();
+    Ok(Joined { context, api: Rc::new(api), live, recovery, backup })
 }
 
 /// The position after the newest signed session: a wallet with fresh words has no business before it.

@@ -28,7 +28,7 @@ type TabMessage =
   | { type: 'yield' };
 
 /** What other tabs may ask for. Nothing of it is secret once tokens are left out. */
-const readable: ReadonlySet<WalletMethod> = new Set<WalletMethod>(['federation', 'balance', 'outstanding', 'history', 'recovery', 'hasPassphrase']);
+const readable: ReadonlySet<WalletMethod> = new Set<WalletMethod>(['federation', 'balance', 'outstanding', 'history', 'recovery', 'backedUpAt', 'hasPassphrase']);
 
 const never = new AbortController().signal;
 const inUse = () => new Failure('wallet_in_use', true);

@@ -64,6 +64,23 @@ export interface RecoverOptions extends CreateOptions {
   onProgress?: ((progress: RecoveryProgress) => void) | undefined;
 }
 
+/** What {@link Wallet.seenBefore} needs. */
+export interface SeenBeforeOptions extends HostOptions, Abortable {
+  /** The twelve seed words, as one string or one by one. */
+  words: string | readonly string[];
+  /** An invite code of the federation. */
+  invite: string;
+}
+
+/**
+ * Whether a seed was used in a federation before.
+ *
+ * - `seen`: a guardian keeps a backup that only its owner can have written
+ * - `never`: so many guardians never stored one that there was none
+ * - `unknown`: too few guardians have said anything
+ */
+export type SeenBefore = 'seen' | 'never' | 'unknown';
+
 /** One of the servers that run the federation together. */
 export interface Guardian {
   /** Its number in the federation, from 0. */
@@ -203,7 +220,9 @@ export interface RecoveryProgress {
   snapshots: number;
   /** Signatures of the federation that were verified; one vouches for all history before it. */
   signaturesVerified: number;
-  /** Why progress that was stored could not be used, if any was dropped; for people. */
+  /** How many sessions a backup at the guardians spared it. Absent if it read history from the beginning. */
+  restoredSessions?: number | undefined;
+  /** Why progress that was stored, here or at the guardians, could not be used, if any was dropped; for people. */
   dropped?: string | undefined;
   /** Parts of the wallet that could not go on. The rest does, and each is tried again by itself. */
   failing: FailingModule[];

@@ -25,6 +25,8 @@ import type {
   Received,
   RecoverOptions,
   RecoveryProgress,
+  SeenBefore,
+  SeenBeforeOptions,
   SentToken,
   StorageInfo,
   WalletEvents,
@@ -107,6 +109,18 @@ export class Wallet implements AsyncDisposable {
     }, options.onProgress);
     void askToKeep();
     return wallet;
+  }
+
+  /**
+   * Whether the words were used in the federation before, as its guardians say. Needs no wallet and stores nothing. It
+   * is for people to notice wrong words or a wrong federation; a recovery reads history whatever this says.
+   *
+   * Rejects with `words_count`, `words_unknown`, `words_checksum`, `invite_invalid`, `federation_unreachable`,
+   * `config_mismatch`.
+   */
+  static async seenBefore(options: SeenBeforeOptions): Promise<SeenBefore> {
+    const params = { words: joinWords(options.words), invite: checkText('invite', options.invite) };
+    return Wallet.#once(options, (host) => host.call('seenBefore', params, options.signal));
   }
 
   /**
@@ -264,6 +278,30 @@ export class Wallet implements AsyncDisposable {
    */
   async restartRecovery(options: Abortable = {}): Promise<void> {
     await this.#connection.call('steerRecovery', { how: 'restart' }, options.signal);
+  }
+
+  /**
+   * When guardians were last given a backup of this wallet, encrypted under its words, milliseconds since 1970; undefined
+   * before the first one. It is written by itself, minutes after something happened, and makes recovery shorter.
+   */
+  async backedUpAt(options: Abortable = {}): Promise<number | undefined> {
+    return this.#connection.call('backedUpAt', {}, options.signal);
+  }
+
+  /**
+   * Invite codes of all federations that the words are known to be used in: this wallet's, those told to
+   * {@link Wallet.rememberFederation}, and those that a backup named. Needs no network.
+   */
+  async knownFederations(options: Abortable = {}): Promise<string[]> {
+    return this.#connection.call('knownFederations', {}, options.signal);
+  }
+
+  /**
+   * Has the backup name another federation in which the same words are used, so that whoever recovers one finds the
+   * others. Rejects with `invite_invalid`, `not_joined`.
+   */
+  async rememberFederation(options: { invite: string } & Abortable): Promise<void> {
+    await this.#connection.call('rememberFederation', { invite: checkText('invite', options?.invite) }, options.signal);
   }
 
   /** How this tab has the wallet; `state` events tell of changes. */

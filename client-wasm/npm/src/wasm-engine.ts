@@ -5,6 +5,7 @@ import { lockWallet } from './lock.js';
 import type { Engine, EngineListener, EngineWallet } from './rpc/engine.js';
 import type { EngineCalls } from './rpc/messages.js';
 import { TabWallet } from './tab-wallet.js';
+import type { SeenBefore } from './types.js';
 
 /** Loads the wasm module; from its place beside this script unless a URL is given. */
 export async function loadWasmEngine(wasmUrl: string | undefined): Promise<Engine> {
@@ -30,6 +31,10 @@ const wasmEngine: Engine = {
     } finally {
       free();
     }
+  },
+
+  seenBefore({ words, invite }: EngineCalls['seenBefore']['params'], signal: AbortSignal): Promise<SeenBefore> {
+    return WasmWallet.seenBefore(words, invite, signal);
   },
 
   create({ name, passphrase }: EngineCalls['create']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet> {

@@ -104,6 +104,9 @@ it('spreads the arguments of every call', async () => {
   await wallet.call('history', { limit: 7, before: 'o' }, signal);
   await wallet.call('seedWords', {}, signal);
   await wallet.call('recovery', {}, signal);
+  await wallet.call('backedUpAt', {}, signal);
+  await wallet.call('knownFederations', {}, signal);
+  await wallet.call('rememberFederation', { invite: 'i' }, signal);
   await wallet.call('diagnostics', {}, signal);
   await wallet.call('steerRecovery', { how: 'cancel' }, signal);
   await wallet.call('hasPassphrase', {}, signal);
@@ -124,6 +127,9 @@ it('spreads the arguments of every call', async () => {
     ['history', [7, 'o']],
     ['seedWords', []],
     ['recovery', []],
+    ['backedUpAt', []],
+    ['knownFederations', []],
+    ['rememberFederation', ['i', any]],
     ['diagnostics', []],
     ['steerRecovery', ['cancel', any]],
     ['hasPassphrase', [any]],

@@ -23,6 +23,8 @@ pub struct JsProgress {
     snapshots: f64,
     signatures_verified: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
+    restored_sessions: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     dropped: Option<String>,
     failing: Vec<JsFailing>,
 }
@@ -79,6 +81,7 @@ impl From<RecoveryProgress> for JsProgress {
             error: progress.fault.map(JsFault::from),
             snapshots: progress.snapshots as f64,
             signatures_verified: progress.verifications as f64,
+            restored_sessions: progress.restored.map(|sessions| sessions as f64),
             dropped: progress.dropped,
             failing: progress.failing.into_iter().map(JsFailing::from).collect(),
         }

@@ -4,6 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use js_sys::{Function, JsString, Promise};
+use rekindle_client::backup::SeenBefore;
 use rekindle_client::store::{Costs, SealedStore};
 use rekindle_client::wallet::{Steer, Wallet, WalletError};
 use rekindle_protocol::amount::Amount;
@@ -22,6 +23,7 @@ use super::value::{
     JsBalance, JsDiagnostics, JsFederation, JsOperation, JsOutstandingToken, JsReceived, JsSentToken,
     list_to_js, to_js,
 };
+use crate::platform::{BrowserRuntime, FetchTransport};
 
 /// An open wallet and its background. Calls may overlap.
 #[wasm_bindgen]
@@ -87,6 +89,21 @@ impl WasmWallet {
                 wallet.read_every_session();
             }
             Ok(Self::start(wallet, store, notify))
+        })
+    }
+
+    /// Whether the words were used in a federation before: `seen`, `never` or `unknown`.
+    #[wasm_bindgen(js_name = seenBefore)]
+    pub fn seen_before(words: JsString, invite: JsString, signal: AbortSignal) -> Promise {
+        let (words, invite) = (Zeroizing::new(String::from(words)), String::from(invite));
+        promise(signal, async move {
+            let (transport, runtime) = (Rc::new(FetchTransport), Rc::new(BrowserRuntime));
+            let seen = Wallet::seen_before(transport, runtime, &words, &invite).await?;
+            Ok(JsValue::from_str(match seen {
+                SeenBefore::Seen => "seen",
+                SeenBefore::Never => "never",
+                SeenBefore::Unknown => "unknown",
+            }))
         })
     }
 
@@ -208,6 +225,29 @@ impl WasmWallet {
                 _ => Steer::Restart,
             };
             wallet?.steer_recovery(how).await?;
+            Ok(JsValue::UNDEFINED)
+        })
+    }
+
+    /// When guardians were last given a backup, milliseconds since 1970, or undefined.
+    #[wasm_bindgen(js_name = backedUpAt)]
+    pub fn backed_up_at(&self) -> Result<Option<f64>, Failure> {
+        Ok(self.wallet()?.backed_up_at().map(|ms| ms as f64))
+    }
+
+    /// Invite codes of the federations that the words are known to be used in.
+    #[wasm_bindgen(js_name = knownFederations)]
+    pub fn known_federations(&self) -> Result<JsValue, Failure> {
+        to_js(&self.wallet()?.known_federations())
+    }
+
+    /// Has the backup name another one.
+    #[wasm_bindgen(js_name = rememberFederation)]
+    pub fn remember_federation(&self, invite: JsString, signal: AbortSignal) -> Promise {
+        let wallet = self.wallet();
+        let invite = String::from(invite);
+        promise(signal, async move {
+            wallet?.remember_federation(&invite).await?;
             Ok(JsValue::UNDEFINED)
         })
     }

@@ -22,6 +22,9 @@ pub struct Dev {
     /// How old a session with items gets before guardians vote to close it, in milliseconds.
     #[arg(long, value_name = "MS", default_value_t = 500)]
     session_ms: u64,
+    /// How much wallets' backups may take at each guardian, in MiB; 0 refuses them.
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    backup_mib: u64,
     /// Announces guardian ID under another URL, such as that of a proxy in front of it; once per guardian.
     #[arg(long, value_name = "ID=URL", value_parser = announcement)]
     announce: Vec<(u16, String)>,
@@ -34,6 +37,7 @@ impl Dev {
             data: self.data,
             port: self.base_port,
             session_time: Duration::from_millis(self.session_ms),
+            backup_bytes: self.backup_mib.saturating_mul(1 << 20),
             announced: self.announce.into_iter().collect(),
             api_versions: BTreeMap::new(),
         };

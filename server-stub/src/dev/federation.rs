@@ -33,9 +33,6 @@ use crate::{
     node::{self, NodeHandle, NodeSetup, Settings},
 };
 
-/// What wallets' backups may take at each guardian, in bytes.
-const BACKUP_BYTES: u64 = 64 << 20;
-
 /// The handles of the guardians that run at the moment.
 type Handles = Arc<Mutex<BTreeMap<u16, NodeHandle>>>;
 
@@ -48,6 +45,7 @@ pub struct DevFederation {
     ports: Vec<u16>,
     announcements: Arc<Announcements>,
     api_versions: BTreeMap<u16, RangeInclusive<u32>>,
+    backup_bytes: u64,
     guardians: BTreeMap<u16, ServedNode>,
     handles: Handles,
     faucet: (oneshot::Sender<()>, JoinHandle<()>),
@@ -96,6 +94,7 @@ impl DevFederation {
             ports,
             announcements,
             api_versions,
+            backup_bytes: options.backup_bytes,
             guardians,
             handles,
             faucet,
@@ -183,8 +182,12 @@ impl DevFederation {
         // Replaying a long log takes a moment.
         let started = tokio::task::spawn_blocking(move || node::start(setup, &path, end)).await;
         let node = started.map_err(std::io::Error::other)?.map_err(failed)?;
-        let backups = Backups::open(&self.data.backups(id), BACKUP_BYTES);
-        let backups = Some(backups.map_err(|error| failed(error.into()))?);
+        let backups = match self.backup_bytes {
+            0 => None,
+            quota => {
+                Some(Backups::open(&self.data.backups(id), quota).map_err(|error| failed(error.into()))?)
+            }
+        };
         let mut setup = api::Setup { backups, ..api::Setup::new(self.announcements.clone()) };
         if let Some(versions) = self.api_versions.get(&id) {
             setup.versions = versions.clone();

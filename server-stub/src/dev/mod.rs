@@ -44,6 +44,8 @@ pub struct DevOptions {
     pub announced: BTreeMap<u16, String>,
     /// The versions of the API that guardians speak, by id; others speak all that there are.
     pub api_versions: BTreeMap<u16, RangeInclusive<u32>>,
+    /// Bytes that wallets' backups may take at each guardian; with 0 they are refused.
+    pub backup_bytes: u64,
 }
 
 /// Why a development federation does not run.

@@ -26,6 +26,7 @@ fn options(data: &Path, guardians: u16) -> DevOptions {
         session_time: Duration::from_millis(100),
         announced: BTreeMap::new(),
         api_versions: BTreeMap::new(),
+        backup_bytes: 1 << 20,
     }
 }
 

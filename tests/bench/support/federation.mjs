@@ -21,7 +21,8 @@ export async function inFolder(use) {
 }
 
 async function withFederation(data, use, guardians = 4) {
-  const federation = await startFederation({ data, guardians, args: ['--port', '0'] });
+  // Recoveries are measured from the beginning of history.
+  const federation = await startFederation({ data, guardians, args: ['--port', '0', '--backup-mib', '0'] });
   try {
     return await use(federation);
   } finally {

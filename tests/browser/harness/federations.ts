@@ -20,6 +20,9 @@ const PROXIED = 0;
 /** One in so many transactions is the wallet's: few, since completing its notes takes longer than reading the rest. */
 const WALLET_EVERY = 600;
 
+/** The same wallet is recovered again and again, always from the beginning. */
+const NO_BACKUPS = ['--backup-mib', '0'];
+
 /** Four guardians, and the proxy in front of one. */
 export interface ProxiedFederation {
   /** The guardians; they are stopped and started here. */
@@ -47,13 +50,13 @@ export interface ForgedHistory {
 /** Runs `use` on a federation in a new directory, which `prepare` may fill before. */
 export async function withFederation(
   use: (federation: ProxiedFederation, data: string) => Promise<void>,
-  prepare: (data: string) => Promise<void> = async () => {},
+  prepare?: (data: string) => Promise<void>,
 ): Promise<void> {
   const data = mkdtempSync(join(tmpdir(), 'rekindle-federation-'));
   const proxy = await FaultProxy.start();
   try {
-    await prepare(data);
-    const args = ['--base-port', '0', '--announce', `${PROXIED}=${proxy.url}`];
+    await prepare?.(data);
+    const args = ['--base-port', '0', '--announce', `${PROXIED}=${proxy.url}`, ...(prepare ? NO_BACKUPS : [])];
     const guardians = await startFederation({ data, guardians: GUARDIANS, args });
     const ports = JSON.parse(readFileSync(join(data, 'ports.json'), 'utf8')) as number[];
     proxy.target = `http://127.0.0.1:${ports[PROXIED]}`;

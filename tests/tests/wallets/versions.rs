@@ -91,6 +91,8 @@ impl Forged {
             session_time: Duration::from_millis(100),
             announced,
             api_versions,
+            // The same wallet is recovered again and again, always from the beginning.
+            backup_bytes: 0,
         };
         DevFederation::start(&options).await.unwrap()
     }

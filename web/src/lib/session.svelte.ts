@@ -43,6 +43,10 @@ class Session {
   outstanding = $state.raw<OutstandingToken[]>([]);
   recovery = $state.raw<RecoveryProgress>();
   hasPassphrase = $state(false);
+  /** When guardians were last given a backup, milliseconds since 1970. */
+  backedUpAt = $state<number>();
+  /** The guardians have never seen the words that a recovery was begun with. */
+  wordsAreNew = $state(false);
   /** Set where the page is served by a development server. */
   devFederation = $state.raw<DevFederation>();
 
@@ -74,6 +78,12 @@ class Session {
   /** Brings a wallet back; it recovers in the background. */
   async recover(words: string, invite: string, signal: AbortSignal): Promise<void> {
     await this.#adopt(await Wallet.recover({ words, invite, signal }));
+    // Whoever mistyped nothing and still finds nothing should hear it; nobody waits for it.
+    this.wordsAreNew = false;
+    void Wallet.seenBefore({ words, invite }).then(
+      (seen) => (this.wordsAreNew = seen === 'never'),
+      () => {},
+    );
   }
 
   /** Joins a federation. */
@@ -157,6 +167,18 @@ class Session {
     this.recovery = await this.#open.recovery();
   }
 
+  /** Gives a running recovery up. */
+  async cancelRecovery(): Promise<void> {
+    await this.#open.cancelRecovery();
+    await this.#settle();
+  }
+
+  /** Has all of history read again. */
+  async restartRecovery(): Promise<void> {
+    await this.#open.restartRecovery();
+    await this.#settle();
+  }
+
   /** Reads again what is shown. Calls that overlap share one more round. */
   refresh(): Promise<void> {
     this.#stale = true;
@@ -168,15 +190,16 @@ class Session {
     while (this.#stale && this.#wallet) {
       this.#stale = false;
       const wallet = this.#wallet;
-      const [federation, balance, operations, outstanding, hasPassphrase] = await Promise.all([
+      const [federation, balance, operations, outstanding, hasPassphrase, backedUpAt] = await Promise.all([
         wallet.federation(),
         wallet.balance(),
         wallet.history({ limit: historyLimit }),
         wallet.outstanding(),
         wallet.hasPassphrase(),
+        wallet.backedUpAt(),
       ]);
       if (wallet !== this.#wallet) return;
-      Object.assign(this, { federation, balance, operations, outstanding, hasPassphrase });
+      Object.assign(this, { federation, balance, operations, outstanding, hasPassphrase, backedUpAt });
     }
   }
 
@@ -252,6 +275,8 @@ class Session {
     this.operations = [];
     this.outstanding = [];
     this.recovery = undefined;
+    this.backedUpAt = undefined;
+    this.wordsAreNew = false;
     this.error = undefined;
   }
 }

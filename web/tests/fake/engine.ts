@@ -25,6 +25,7 @@ type Calls = {
 
 /** The engine that the fake worker serves. */
 export const fakeEngine: Engine = {
+  seenBefore: async ({ words }) => (words in readWorld().accounts ? 'seen' : 'never'),
   exists: async (name) => name in readWorld().wallets,
   erase: async (name) => changeWorld((world) => void delete world.wallets[name]),
   async create({ name }, listener) {
@@ -138,6 +139,10 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
     seedWords: async () => words.split(' '),
     recovery: async () => recovery.progress(),
     steerRecovery: async ({ how }) => (how === 'pause' ? recovery.pause() : recovery.resume()),
+    // Backups neither.
+    backedUpAt: async () => undefined,
+    knownFederations: async () => (account().joined ? [fakeInvite] : []),
+    rememberFederation: async () => undefined,
     diagnostics: async () => ({ wasmMemoryBytes: 0, evidence: [] }),
     // Passphrases and other tabs are beyond this simulation.
     state: async () => 'open',

@@ -69,9 +69,23 @@ async fn run_until_dead(wallet: &Wallet, dying: &DyingStore) {
 
 #[tokio::test(start_paused = true)]
 async fn recovery_ends_the_same_wherever_it_dies() {
+    recovery_ends_the_same(World::new()).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn recovery_from_a_backup_ends_the_same_wherever_it_dies() {
     let world = World::new();
+    world.guardians.keep_backups();
+    recovery_ends_the_same(world).await;
+}
+
+/// A recovery that dies at any of its commits goes on and ends as it should.
+async fn recovery_ends_the_same(world: World) {
     let alice = world.funded(1_000).await;
     alice.send(Amount(123)).await.unwrap();
+    alice.catch_up().await.unwrap();
+    let has_backup = alice.write_backup().await.is_ok_and(|written| written.is_some());
+    world.fund(&alice, 20).await;
     alice.catch_up().await.unwrap();
     let words = alice.seed_words();
     for dies_after_writing in [false, true] {
@@ -84,6 +98,7 @@ async fn recovery_ends_the_same_wherever_it_dies() {
             }
             if !dying.is_dead() {
                 assert!(commit > 4, "a recovery has more commits than {commit}");
+                assert_eq!(restored(&platform).await.is_some(), has_backup);
                 break;
             }
             let wallet = match Wallet::open(platform.clone()).await {
@@ -99,6 +114,11 @@ async fn recovery_ends_the_same_wherever_it_dies() {
             );
         }
     }
+}
+
+/// How many sessions a backup spared the recovery in a store.
+async fn restored(platform: &Platform) -> Option<u64> {
+    Wallet::open(platform.clone()).await.unwrap().recovery().unwrap().restored
 }
 
 /// A store on which a recovery was interrupted in its middle, and the mint lost its snapshot there: it begins again by

@@ -13,7 +13,7 @@ use crate::{
 
 /// Something that happens in a federation.
 #[derive(Debug, Clone)]
-enum Event {
+pub(super) enum Event {
     /// The wallet gets money.
     Fund(u64),
     /// It makes a token.
@@ -30,7 +30,7 @@ enum Event {
     Silence(u8),
 }
 
-fn any_event() -> impl Strategy<Value = Event> {
+pub(super) fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         (1u64..500).prop_map(Event::Fund),
         (1u64..100).prop_map(Event::Send),
@@ -43,7 +43,7 @@ fn any_event() -> impl Strategy<Value = Event> {
 }
 
 /// Plays events, and gives the wallet to which they happened.
-async fn play(world: &World, events: Vec<Event>) -> Wallet {
+pub(super) async fn play(world: &World, events: Vec<Event>) -> Wallet {
     let (alice, bob) = (world.funded(1_000).await, world.funded(10).await);
     let mut out = Vec::new();
     for event in events {

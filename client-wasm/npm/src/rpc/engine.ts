@@ -6,7 +6,7 @@
  */
 
 import type { EngineCalls, WalletCalls, WalletMethod } from './messages.js';
-import type { RecoveryProgress, WalletState } from '../types.js';
+import type { RecoveryProgress, SeenBefore, WalletState } from '../types.js';
 
 /** What a wallet reports by itself. None may throw. */
 export interface EngineListener {
@@ -22,6 +22,7 @@ export interface EngineListener {
 export interface Engine {
   exists(name: string): Promise<boolean>;
   erase(name: string): Promise<void>;
+  seenBefore(params: EngineCalls['seenBefore']['params'], signal: AbortSignal): Promise<SeenBefore>;
   create(params: EngineCalls['create']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
   open(params: EngineCalls['open']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet>;
   recover(params: EngineCalls['recover']['params'], on: EngineListener, signal: AbortSignal): Promise<EngineWallet>;

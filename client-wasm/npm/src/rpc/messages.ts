@@ -16,6 +16,7 @@ import type {
   OutstandingToken,
   Received,
   RecoveryProgress,
+  SeenBefore,
   SentToken,
   WalletState,
 } from '../types.js';
@@ -31,6 +32,7 @@ interface Passphrase {
 export interface EngineCalls {
   exists: { params: { name: string }; result: boolean };
   erase: { params: { name: string }; result: undefined };
+  seenBefore: { params: { words: string; invite: string }; result: SeenBefore };
   create: { params: { name: string } & Passphrase; result: WalletHandle };
   open: { params: { name: string; follow?: boolean | undefined } & Passphrase; result: WalletHandle };
   recover: {
@@ -54,6 +56,9 @@ export interface WalletCalls {
   seedWords: { params: object; result: string[] };
   recovery: { params: object; result: RecoveryProgress | undefined };
   steerRecovery: { params: { how: 'pause' | 'resume' | 'cancel' | 'restart' }; result: undefined };
+  backedUpAt: { params: object; result: number | undefined };
+  knownFederations: { params: object; result: string[] };
+  rememberFederation: { params: { invite: string }; result: undefined };
   diagnostics: { params: object; result: Diagnostics };
   hasPassphrase: { params: object; result: boolean };
   changePassphrase: { params: { current?: string | undefined; next?: string | undefined }; result: undefined };

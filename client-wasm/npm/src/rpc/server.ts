@@ -102,6 +102,8 @@ class Server {
         return { value: await engine.exists((call.params as EngineCalls['exists']['params']).name) };
       case 'erase':
         return { value: await engine.erase((call.params as EngineCalls['erase']['params']).name) };
+      case 'seenBefore':
+        return { value: await engine.seenBefore(call.params as EngineCalls['seenBefore']['params'], signal) };
       case 'create':
       case 'open':
       case 'recover': {

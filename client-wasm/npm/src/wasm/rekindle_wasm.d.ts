@@ -3,7 +3,7 @@
  * TypeScript sources check without a Rust build; `client-wasm/src/api` is its other half.
  */
 
-import type { RecoveryProgress } from '../types.js';
+import type { RecoveryProgress, SeenBefore } from '../types.js';
 import type { WalletCalls } from '../rpc/messages.js';
 
 type Result<M extends keyof WalletCalls> = WalletCalls[M]['result'];
@@ -32,6 +32,7 @@ export class WasmWallet {
     notify: Notify,
     signal: AbortSignal,
   ): Promise<WasmWallet>;
+  static seenBefore(words: string, invite: string, signal: AbortSignal): Promise<SeenBefore>;
   hasPassphrase(signal: AbortSignal): Promise<boolean>;
   changePassphrase(current: string | undefined, next: string | undefined, signal: AbortSignal): Promise<undefined>;
   saveSoon(): void;
@@ -48,6 +49,9 @@ export class WasmWallet {
   seedWords(): Result<'seedWords'>;
   recovery(): Result<'recovery'>;
   steerRecovery(how: WalletCalls['steerRecovery']['params']['how'], signal: AbortSignal): Promise<undefined>;
+  backedUpAt(): Result<'backedUpAt'>;
+  knownFederations(): Result<'knownFederations'>;
+  rememberFederation(invite: string, signal: AbortSignal): Promise<undefined>;
   diagnostics(): Result<'diagnostics'>;
   close(): void;
 }

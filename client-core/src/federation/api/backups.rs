@@ -1,0 +1,84 @@
+//! Wallets' backups: what guardians keep, and having them keep one.
+
+use std::cell::{Cell, RefCell};
+
+use bytes::Bytes;
+use rekindle_protocol::{
+    api::paths,
+    backup::{Backup, MAX_SEALED_BYTES},
+    bytes::SchnorrKey,
+    encoding::Canonical,
+};
+
+use super::{
+    super::{FederationError, GuardianFault, answers::Enough},
+    FederationApi, SMALL_BYTES,
+};
+use crate::backup::SeenBefore;
+
+/// What guardians keep under a backup key.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// Whether a backup was ever stored under the key.
+    pub seen: SeenBefore,
+    /// The backups, newest first. Each is signed by the key; only its owner can tell whether it opens.
+    pub backups: Vec<Backup>,
+}
+
+impl FederationApi {
+    /// What n - f guardians attest to keep under a backup key, or all that answer if they are fewer.
+    ///
+    /// # Errors
+    /// [`FederationError`] if nobody answers.
+    pub async fn backups(&self, key: &SchnorrKey) -> Result<Kept, FederationError> {
+        let (challenge, path, quorum) = (self.challenge()?, &paths::backup(key), self.quorum());
+        let backups = &RefCell::new(Vec::<Backup>::new());
+        let answers = self
+            .ask(Enough::new(quorum.all_honest(), quorum), quorum.guardians(), |guardian| async move {
+                let limit = MAX_SEALED_BYTES + SMALL_BYTES;
+                let answer: Option<Backup> = self.attested(guardian, path, &challenge, None, limit).await?;
+                let Some(backup) = answer else { return Ok(()) };
+                if !backup.verify(&self.federation, key) {
+                    return Err(GuardianFault::WrongBackup);
+                }
+                let mut backups = backups.borrow_mut();
+                let older = |known: &Backup| known.version < backup.version;
+                let place = backups.iter().position(older).unwrap_or(backups.len());
+                backups.insert(place, backup);
+                Ok(())
+            })
+            .await?;
+        let backups = backups.take();
+        let seen = match answers.len() {
+            _ if !backups.is_empty() => SeenBefore::Seen,
+            answered if answered >= quorum.all_honest() => SeenBefore::Never,
+            _ => SeenBefore::Unknown,
+        };
+        Ok(Kept { seen, backups })
+    }
+
+    /// Has all guardians keep a backup. True once 2f + 1 of them attest to keep it or a newer one: then any n - f of
+    /// them include an honest one that does.
+    ///
+    /// # Errors
+    /// [`FederationError`] if nobody answers.
+    pub async fn store_backup(&self, key: &SchnorrKey, backup: &Backup) -> Result<bool, FederationError> {
+        let (challenge, path, quorum) = (self.challenge()?, &paths::backup(key), self.quorum());
+        let (body, kept) = (&Bytes::from(backup.to_bytes()), &Cell::new(0));
+        self.ask(Enough::new(quorum.guardians(), quorum), quorum.guardians(), |guardian| async move {
+            match self.attested_put(guardian, path, &challenge, body.clone()).await {
+                Ok(version) => {
+                    kept.set(kept.get() + usize::from(version >= backup.version));
+                    Ok(())
+                }
+                // It limits writing, and is there for everything else.
+                Err(GuardianFault::Busy(_)) => {
+                    Err(GuardianFault::Refused { status: 429, code: String::new() })
+                }
+                Err(fault) => Err(fault),
+            }
+        })
+        .await?;
+        Ok(kept.get() > 2 * quorum.faulty())
+    }
+}
