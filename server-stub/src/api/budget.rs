@@ -8,14 +8,12 @@ use std::{
 
 use axum::{
     body::{Body, Bytes, HttpBody},
-    extract::{Request, State},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use hyper::body::{Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::{Api, ApiError, ranges::CHUNK_BYTES};
+use super::{ApiError, ranges::CHUNK_BYTES};
 
 /// Answers below this many bytes are not counted: they fit into a socket's buffer.
 const SMALL_BYTES: usize = 16 << 10;
@@ -32,6 +30,22 @@ impl AnswerBudget {
         Self(Arc::new(Semaphore::new((bytes / UNIT).min(Semaphore::MAX_PERMITS))))
     }
 
+    /// Holds room for a large answer until it is sent or given up; without room it is another answer that says so.
+    pub fn bound(&self, response: Response) -> Response {
+        let hint = response.body().size_hint();
+        let bytes = match hint.exact() {
+            Some(exact) => usize::try_from(exact).unwrap_or(usize::MAX),
+            None => STREAM_BYTES,
+        };
+        if bytes <= SMALL_BYTES {
+            return response;
+        }
+        match self.hold(bytes) {
+            Ok(room) => response.map(|body| Body::new(Held { body, _room: room })),
+            Err(error) => error.into_response(),
+        }
+    }
+
     /// Room for an answer of so many bytes.
     fn hold(&self, bytes: usize) -> Result<OwnedSemaphorePermit, ApiError> {
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
@@ -39,23 +53,6 @@ impl AnswerBudget {
             .clone()
             .try_acquire_many_owned(units)
             .map_err(|_| ApiError::unavailable("busy", "too many large answers are being read"))
-    }
-}
-
-/// Holds room for a large answer until it is sent or given up.
-pub async fn bound_answers(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
-    let hint = response.body().size_hint();
-    let bytes = match hint.exact() {
-        Some(exact) => usize::try_from(exact).unwrap_or(usize::MAX),
-        None => STREAM_BYTES,
-    };
-    if bytes <= SMALL_BYTES {
-        return response;
-    }
-    match api.answers.hold(bytes) {
-        Ok(room) => response.map(|body| Body::new(Held { body, _room: room })),
-        Err(error) => error.into_response(),
     }
 }
 

@@ -6,10 +6,11 @@ use axum::{
     Router,
     extract::{Request, State},
     http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
-    middleware::{self, Next},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use rekindle_protocol::api::UNKNOWN_VERSION;
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{Any, CorsLayer, Vary},
@@ -43,9 +44,12 @@ pub fn for_browsers(router: Router, versions: RangeInclusive<u32>) -> Router {
             let detail = "the endpoint does not know this method";
             ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
         })
-        .layer(CatchPanicLayer::custom(|_| ApiError::internal(&"a handler panicked").into_response()))
-        .layer(middleware::map_response(finish))
-        .layer(cors)
+        // One stack: each layer of its own would be boxed, and cloned for every request.
+        .layer(
+            ServiceBuilder::new().layer(cors).map_response(finish).layer(CatchPanicLayer::custom(|_| {
+                ApiError::internal(&"a handler panicked").into_response()
+            })),
+        )
 }
 
 /// A client that speaks another version must be able to tell that from a thing that is not there.
@@ -66,7 +70,7 @@ fn not_found(uri: &Uri, versions: &RangeInclusive<u32>) -> ApiError {
 }
 
 /// Answers depend on `Accept`, and nothing is cached that does not say so.
-async fn finish(mut response: Response) -> Response {
+fn finish<B>(mut response: Response<B>) -> Response<B> {
     let headers = response.headers_mut();
     headers.insert(header::VARY, HeaderValue::from_static("Accept"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(NO_STORE));
@@ -74,8 +78,8 @@ async fn finish(mut response: Response) -> Response {
     response
 }
 
-/// Takes one of the client's tokens.
-pub async fn rate_limit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
+/// Takes one of the client's tokens, and room for a large answer.
+pub async fn limit(State(api): State<Arc<Api>>, request: Request, next: Next) -> Response {
     let ClientAddress(address) = request.extensions().get().copied().unwrap_or_default();
     match api.buckets.take(address, 1.0, Instant::now()) {
         Ok(()) => {
@@ -83,7 +87,7 @@ pub async fn rate_limit(State(api): State<Arc<Api>>, request: Request, next: Nex
             if response.headers().get(header::CACHE_CONTROL).is_some_and(|value| value == IMMUTABLE) {
                 api.buckets.give_back(address, 1.0 - UNCHANGING_COST);
             }
-            response
+            api.answers.bound(response)
         }
         Err(wait) => ApiError::too_soon(wait).into_response(),
     }

@@ -14,8 +14,8 @@ use rekindle_protocol::{
 };
 
 use super::{
-    Api, Setup, admin, announcements, backups, budget, metrics, middleware, page, ranges, sessions, shares,
-    status, transactions, withdrawals,
+    Api, Setup, admin, announcements, backups, metrics, middleware, page, ranges, sessions, shares, status,
+    transactions, withdrawals,
 };
 use crate::node::NodeHandle;
 
@@ -85,8 +85,7 @@ pub fn router(node: NodeHandle, setup: Setup) -> Result<Router, ConfigError> {
         .map(|(path, methods)| (path.to_owned(), methods))
         .chain(versioned)
         .fold(Router::new(), |router, (path, methods)| router.route(&path, methods))
-        .layer(from_fn_with_state(api.clone(), budget::bound_answers))
-        .layer(from_fn_with_state(api.clone(), middleware::rate_limit))
+        .layer(from_fn_with_state(api.clone(), middleware::limit))
         .with_state(api.clone());
     let all =
         middleware::for_browsers(limited.route(paths::HEALTH, get(status::health)), api.versions.clone());
