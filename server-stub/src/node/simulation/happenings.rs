@@ -103,15 +103,14 @@ impl World {
     }
 
     /// An operator tells the federation to go on with new rules, until its guardian has taken that up.
-    fn signal(&mut self, body: BodyId) {
+    pub fn signal(&mut self, body: BodyId) {
         if self.bodies[body].dead || self.checks.is_upgraded() {
             return;
         }
         let (done, mut answer) = oneshot::channel();
         self.step(body, vec![Request::Signal { version: NEW_RULES, done }]);
         if answer.try_recv().is_err() {
-            let id = self.bodies[body].id;
-            self.schedule(self.now + LATER, Event::Happens(Trouble::Signal(id)));
+            self.schedule(self.now + LATER, Event::Signals(body));
         }
     }
 

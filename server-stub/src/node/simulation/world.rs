@@ -35,6 +35,7 @@ pub enum Event {
     Acknowledged(Sent),
     Starts(BodyId),
     Happens(Trouble),
+    Signals(BodyId),
     Heals(usize),
     /// The last trouble is over.
     Over,
@@ -168,6 +169,7 @@ impl World {
             Event::Acknowledged(sent) => self.net.forget(sent),
             Event::Starts(body) => self.start(body),
             Event::Happens(trouble) => self.happens(trouble),
+            Event::Signals(body) => self.signal(body),
             Event::Heals(partition) => {
                 self.partitions.remove(&partition);
             }
