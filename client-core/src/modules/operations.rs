@@ -57,13 +57,6 @@ impl Operations {
         let reclaims = self.operations.values().filter(|operation| operation.kind == OperationKind::Reclaim);
         reclaims.map(|operation| TxId(operation.reference.0)).collect()
     }
-
-    /// Sets when an operation happened, milliseconds since 1970.
-    pub fn set_time(&mut self, txid: &TxId, time: u64) {
-        if let Some(operation) = self.operations.get_mut(txid) {
-            operation.time = time;
-        }
-    }
 }
 
 #[async_trait(?Send)]
@@ -87,6 +80,7 @@ impl RecoveryFromHistory for Operations {
 
     fn handle_transaction(&mut self, view: &TransactionView<'_>) -> Result<(), ModuleError> {
         if let Ownership::Own(memo) = &view.ownership {
+            // Applied again, its time is no guess any more.
             let operation = Operation {
                 kind: memo.kind,
                 amount: memo.amount,

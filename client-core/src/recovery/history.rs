@@ -31,6 +31,9 @@ pub struct TransactionView<'a> {
     pub transaction: &'a Transaction,
     /// Whose it is.
     pub ownership: Ownership,
+    /// Whether it was applied before its session came: then what it makes is known. What it spends may have come to be
+    /// known since, where another device on the same seed made it.
+    pub is_applied: bool,
 }
 
 impl<'a> TransactionView<'a> {
@@ -48,7 +51,7 @@ impl<'a> TransactionView<'a> {
             MemoContent::open(&context.secret, &context.federation, transaction)
                 .map_or(Ownership::Tagged, Ownership::Own)
         };
-        Self { session, time, txid, transaction, ownership }
+        Self { session, time, txid, transaction, ownership, is_applied: false }
     }
 }
 
@@ -57,7 +60,7 @@ impl<'a> TransactionView<'a> {
 pub struct SessionView<'a> {
     /// Its number.
     pub index: u64,
-    /// Its transactions in order, less those that the wallet has applied already.
+    /// Its transactions in order.
     pub transactions: Vec<TransactionView<'a>>,
 }
 

@@ -103,7 +103,7 @@ pub trait RecoveryFromHistory {
         session.transactions.iter().try_for_each(|transaction| self.handle_transaction(transaction))
     }
 
-    /// Takes in the next transaction: its inputs, then its outputs.
+    /// Takes in the next transaction: its inputs, then its outputs unless they are known.
     ///
     /// # Errors
     /// [`ModuleError`].
@@ -111,7 +111,8 @@ pub trait RecoveryFromHistory {
         for input in &transaction.transaction.inputs {
             self.handle_input(transaction, input)?;
         }
-        for (number, output) in (0..=u8::MAX).zip(&transaction.transaction.outputs) {
+        let outputs = transaction.transaction.outputs.iter().filter(|_| !transaction.is_applied);
+        for (number, output) in (0..=u8::MAX).zip(outputs) {
             self.handle_output(transaction, number, output)?;
         }
         Ok(())

@@ -162,7 +162,7 @@ pub struct Scanner {
     pub position: ChainPosition,
     /// The modules' states at that place.
     pub modules: Modules,
-    /// Transactions of the wallet that were applied before their session came: skipped when it does.
+    /// Transactions of the wallet that were applied before their session came.
     pub ahead: SortedSet<TxId>,
     /// Modules that see nothing of it, because they recover by themselves.
     pub aside: SortedSet<&'static str>,
@@ -218,15 +218,8 @@ impl Scanner {
         let mut failures = Vec::new();
         for session in sessions {
             let mut view = SessionView::new(&self.context, session);
-            if !self.ahead.is_empty() {
-                view.transactions.retain(|transaction| {
-                    let applied = self.ahead.remove(&transaction.txid);
-                    if applied {
-                        // Its time was a guess until now.
-                        self.modules.operations.set_time(&transaction.txid, transaction.time);
-                    }
-                    !applied
-                });
+            for transaction in &mut view.transactions {
+                transaction.is_applied = self.ahead.remove(&transaction.txid);
             }
             for (module, spent) in self.modules.each_mut().into_iter().zip(&mut *spent) {
                 let kind = module.kind();

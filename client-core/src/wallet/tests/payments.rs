@@ -161,3 +161,19 @@ async fn what_is_not_pending_any_more_was_accepted_unless_it_was_seen_to_be_impo
     update.commit().await.unwrap();
     assert_eq!(restored.submit(&first.txid).await, Ok(submit::Outcome::Accepted));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_device_made_and_this_one_spent_first_stays_spent() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let other = world.recover(&alice.seed_words()).await;
+    // One device makes a token, and the other redeems it before it has seen that it was its own seed's.
+    let sent = alice.send(Amount(93)).await.unwrap();
+    other.redeem(&sent.token).await.unwrap();
+    for wallet in [&alice, &other] {
+        wallet.catch_up().await.unwrap();
+        wallet.complete_notes(None).await.unwrap();
+        assert_eq!(wallet.balance(), Balance { spendable: 1_000, pending: 0, outstanding: 0 });
+    }
+    assert_eq!(overview(&alice), overview(&other));
+}
