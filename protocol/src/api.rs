@@ -147,10 +147,23 @@ impl Attested {
         challenge: &Challenge,
         key: &SchnorrKey,
     ) -> Result<T, AttestationError> {
-        if !schnorr::verify(key, &Self::digest(federation, path, challenge, &self.answer), &self.signature) {
-            return Err(AttestationError::WrongSignature);
-        }
-        Ok(T::from_bytes(&self.answer)?)
+        Ok(T::from_bytes(self.verified(federation, path, challenge, key)?)?)
+    }
+
+    /// Checks the signature and gives the answer as it was signed.
+    ///
+    /// # Errors
+    /// [`AttestationError::WrongSignature`].
+    pub fn verified(
+        &self,
+        federation: &FederationId,
+        path: &str,
+        challenge: &Challenge,
+        key: &SchnorrKey,
+    ) -> Result<&[u8], AttestationError> {
+        let digest = Self::digest(federation, path, challenge, &self.answer);
+        let is_signed = schnorr::verify(key, &digest, &self.signature);
+        if is_signed { Ok(&self.answer) } else { Err(AttestationError::WrongSignature) }
     }
 
     fn digest(federation: &FederationId, path: &str, challenge: &Challenge, answer: &[u8]) -> Hash {

@@ -6,11 +6,11 @@ mod sessions;
 mod shares;
 mod transactions;
 
-use std::{cell::RefCell, future::Future, rc::Rc};
+use std::{cell::RefCell, rc::Rc};
 
 use bytes::Bytes;
 use rekindle_protocol::{
-    api::{Attested, CHALLENGE_PARAMETER, MAX_WAIT_SECONDS, paths},
+    api::{AttestationError, Attested, CHALLENGE_PARAMETER, MAX_WAIT_SECONDS, paths},
     bls::PublicKey,
     bytes::{Challenge, FederationId},
     config::{ClientConfig, ConfigError, UrlAnnouncement},
@@ -19,7 +19,7 @@ use rekindle_protocol::{
 
 use super::{
     Evidence, FederationError, GuardianFault, GuardianId, Guardians,
-    ask::{ask, note_fault},
+    ask::{self, Judge, Query, drive, note_fault},
     call::{Answer, Limits, call},
     query::{QueryStrategy, Quorum},
 };
@@ -44,6 +44,33 @@ pub struct FederationApi {
     pub(crate) transport: Rc<dyn Transport>,
     pub(crate) runtime: Rc<dyn Runtime>,
     pub(crate) guardians: Rc<RefCell<Guardians>>,
+}
+
+/// What is asked of each guardian.
+enum Question<'a> {
+    /// A request.
+    Plain {
+        /// As it is for a guardian.
+        request: &'a dyn Fn(GuardianId) -> Result<Request, GuardianFault>,
+        /// What an answer may cost.
+        limits: Limits,
+    },
+    /// What it attests.
+    Attested {
+        /// Where it says so.
+        path: &'a str,
+        /// What it is given there, if anything.
+        body: Option<Bytes>,
+        /// For how long it may wait before it does.
+        wait_seconds: u64,
+        /// Most bytes of an answer.
+        limit: usize,
+    },
+}
+
+/// Reads what a guardian has attested.
+fn attested<T: Canonical>(sent: Result<Vec<u8>, GuardianFault>) -> Result<T, GuardianFault> {
+    Ok(T::from_bytes(&sent?).map_err(AttestationError::from)?)
 }
 
 impl FederationApi {
@@ -110,77 +137,73 @@ impl FederationApi {
         self.guardians.borrow().first_ready_at()
     }
 
-    async fn attested<T: Canonical>(
-        &self,
-        guardian: GuardianId,
-        path: &str,
-        challenge: &Challenge,
-        wait_seconds: Option<u64>,
-        limit: usize,
-    ) -> Result<T, GuardianFault> {
-        let mut url = self.challenging(guardian, path, challenge)?;
-        let wait = wait_seconds.unwrap_or(0).min(MAX_WAIT_SECONDS);
-        if wait > 0 {
-            url.push_str(&format!("&wait={wait}"));
-        }
-        let limits = Limits { bytes: limit, milliseconds: ANSWER_MS + 1_000 * wait };
-        let attested: Attested = if wait > 0 {
-            // How long it takes says nothing about the guardian.
-            call(&*self.transport, &*self.runtime, Request::get(url), limits).await?.decode()?
-        } else {
-            self.call(guardian, Request::get(url), limits).await?.decode()?
-        };
-        self.verified(guardian, path, challenge, &attested)
-    }
-
-    /// Stores something, and gives the number that the guardian attests.
-    async fn attested_put(
-        &self,
-        guardian: GuardianId,
-        path: &str,
-        challenge: &Challenge,
-        body: Bytes,
-    ) -> Result<u64, GuardianFault> {
-        let request = Request::put(self.challenging(guardian, path, challenge)?, body);
-        // It is large, and waits for the disk: how long it takes says nothing about the guardian.
-        let limits = Limits { bytes: SMALL_BYTES, milliseconds: 3 * ANSWER_MS };
-        let attested: Attested = call(&*self.transport, &*self.runtime, request, limits).await?.decode()?;
-        self.verified(guardian, path, challenge, &attested)
-    }
-
-    fn challenging(
-        &self,
-        guardian: GuardianId,
-        path: &str,
-        challenge: &Challenge,
-    ) -> Result<String, GuardianFault> {
-        Ok(format!("{}?{CHALLENGE_PARAMETER}={challenge}", self.at(guardian, path)?))
-    }
-
-    fn verified<T: Canonical>(
-        &self,
-        guardian: GuardianId,
-        path: &str,
-        challenge: &Challenge,
-        attested: &Attested,
-    ) -> Result<T, GuardianFault> {
-        let known = self.config.guardians.get(usize::from(guardian)).ok_or(GuardianFault::NoAddress)?;
-        // Attested is the path as it was asked for.
-        let path = self.path(guardian, path);
-        Ok(attested.verify(&self.federation, &path, challenge, &known.key)?)
-    }
-
-    async fn ask<A, S, F>(
+    /// Asks guardians until `strategy` has decided; `read` makes an answer of what a guardian sent.
+    async fn ask<A, S: QueryStrategy<A>>(
         &self,
         strategy: S,
         eager: usize,
-        question: impl Fn(GuardianId) -> F,
-    ) -> Result<S::Output, FederationError>
-    where
-        S: QueryStrategy<A>,
-        F: Future<Output = Result<A, GuardianFault>>,
-    {
-        ask(&self.guardians, &*self.runtime, strategy, eager, question).await
+        question: Question<'_>,
+        read: impl FnMut(GuardianId, Result<Vec<u8>, GuardianFault>) -> Result<A, GuardianFault>,
+    ) -> Result<S::Output, FederationError> {
+        let mut query = Query::new(strategy, read);
+        self.put(&question, eager, &mut query).await?;
+        query.outcome()
+    }
+
+    async fn put(
+        &self,
+        question: &Question<'_>,
+        eager: usize,
+        query: &mut dyn Judge,
+    ) -> Result<(), FederationError> {
+        let challenge = &self.challenge()?;
+        let ask = |guardian| -> ask::Question<'_> {
+            Box::pin(async move {
+                match question {
+                    Question::Plain { request, limits } => {
+                        Ok(self.call(guardian, request(guardian)?, *limits).await?.body)
+                    }
+                    Question::Attested { path, body, wait_seconds, limit } => {
+                        self.attested(guardian, path, body.clone(), challenge, *wait_seconds, *limit).await
+                    }
+                }
+            })
+        };
+        drive(&self.guardians, &*self.runtime, query, eager, &ask).await
+    }
+
+    async fn attested(
+        &self,
+        guardian: GuardianId,
+        path: &str,
+        body: Option<Bytes>,
+        challenge: &Challenge,
+        wait_seconds: u64,
+        limit: usize,
+    ) -> Result<Vec<u8>, GuardianFault> {
+        // Attested is the path as it was asked for.
+        let path = &self.path(guardian, path);
+        let mut url = format!("{}{path}?{CHALLENGE_PARAMETER}={challenge}", self.base(guardian)?);
+        let wait = wait_seconds.min(MAX_WAIT_SECONDS);
+        if wait > 0 {
+            url.push_str(&format!("&wait={wait}"));
+        }
+        // What is given is large, and waits for the disk.
+        let patience = if body.is_some() { 3 * ANSWER_MS } else { ANSWER_MS };
+        let says_something = wait == 0 && body.is_none();
+        let request = match body {
+            Some(body) => Request::put(url, body),
+            None => Request::get(url),
+        };
+        let limits = Limits { bytes: limit, milliseconds: patience + 1_000 * wait };
+        let answer = call(&*self.transport, &*self.runtime, request, limits).await?;
+        if says_something {
+            // Else how long it takes says nothing about the guardian.
+            self.guardians.borrow_mut().observe_latency(guardian, answer.latency_ms);
+        }
+        let attested = Attested::from_bytes(&answer.body)?;
+        let known = self.config.guardians.get(usize::from(guardian)).ok_or(GuardianFault::NoAddress)?;
+        Ok(attested.verified(&self.federation, path, challenge, &known.key)?.to_vec())
     }
 
     async fn call(

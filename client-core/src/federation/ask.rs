@@ -1,6 +1,6 @@
 //! Drives a query: keeps as many questions open as it wants, and one more when those asked are slow.
 
-use std::{cell::RefCell, collections::VecDeque, future::Future};
+use std::{cell::RefCell, collections::VecDeque};
 
 use futures::{
     StreamExt,
@@ -14,52 +14,100 @@ use super::{
 };
 use crate::platform::{RandomError, Runtime};
 
-/// Asks guardians until `strategy` has decided. `eager` questions are open from the start, even if fewer
+/// A question to a guardian: the bytes of its answer.
+pub(crate) type Question<'a> = LocalBoxFuture<'a, Result<Vec<u8>, GuardianFault>>;
+
+/// A strategy, what it takes for an answer, and what it has come to.
+pub(crate) struct Query<S, R, O> {
+    strategy: S,
+    read: R,
+    outcome: Option<O>,
+}
+
+impl<A, S, R> Query<S, R, S::Output>
+where
+    S: QueryStrategy<A>,
+    R: FnMut(GuardianId, Result<Vec<u8>, GuardianFault>) -> Result<A, GuardianFault>,
+{
+    /// Asks for what `strategy` believes; `read` makes an answer of what a guardian sent.
+    pub fn new(strategy: S, read: R) -> Self {
+        Query { strategy, read, outcome: None }
+    }
+
+    /// What it came to, once it was driven.
+    ///
+    /// # Errors
+    /// [`FederationError::NoAgreement`] if it was not.
+    pub fn outcome(self) -> Result<S::Output, FederationError> {
+        self.outcome.ok_or_else(|| FederationError::NoAgreement(Vec::new()))
+    }
+
+    fn keep(&mut self, step: Step<S::Output>) -> Step<()> {
+        step.map(|output| self.outcome = Some(output))
+    }
+}
+
+/// A query without its types: what drives it is long and compiled once for all.
+pub(crate) trait Judge {
+    /// Where the query stands before anything was heard.
+    fn start(&mut self) -> Step<()>;
+
+    /// Where it stands after what `guardian` sent, unless that is no answer.
+    fn hear(
+        &mut self,
+        guardian: GuardianId,
+        sent: Result<Vec<u8>, GuardianFault>,
+    ) -> Result<Step<()>, GuardianFault>;
+
+    /// Where it stands after `guardian` gave no usable answer.
+    fn fail(&mut self, guardian: GuardianId) -> Step<()>;
+}
+
+impl<A, S, R> Judge for Query<S, R, S::Output>
+where
+    S: QueryStrategy<A>,
+    R: FnMut(GuardianId, Result<Vec<u8>, GuardianFault>) -> Result<A, GuardianFault>,
+{
+    fn start(&mut self) -> Step<()> {
+        let step = self.strategy.start();
+        self.keep(step)
+    }
+
+    fn hear(
+        &mut self,
+        guardian: GuardianId,
+        sent: Result<Vec<u8>, GuardianFault>,
+    ) -> Result<Step<()>, GuardianFault> {
+        let answer = (self.read)(guardian, sent)?;
+        let step = self.strategy.answer(guardian, answer);
+        Ok(self.keep(step))
+    }
+
+    fn fail(&mut self, guardian: GuardianId) -> Step<()> {
+        let step = self.strategy.fail(guardian);
+        self.keep(step)
+    }
+}
+
+/// Asks guardians until `query` has decided. `eager` questions are open from the start, even if fewer
 /// would do; `ask` asks one guardian.
 ///
 /// Guardians that rest after a failure are asked last. One that asked to be left alone is left alone. One that does not
 /// speak the newest version of the API is asked again in the one before.
-pub(crate) async fn ask<A, S, F>(
+pub(crate) async fn drive<'a>(
     guardians: &RefCell<Guardians>,
     runtime: &dyn Runtime,
-    strategy: S,
-    eager: usize,
-    ask: impl Fn(GuardianId) -> F,
-) -> Result<S::Output, FederationError>
-where
-    S: QueryStrategy<A>,
-    F: Future<Output = Result<A, GuardianFault>>,
-{
-    // Types end here: what follows is long and compiled once for all queries.
-    let start = strategy.start();
-    let (strategy, outcome) = (RefCell::new(strategy), RefCell::new(None));
-    let keep = |step: Step<S::Output>| step.map(|output| drop(outcome.replace(Some(output))));
-    let question = |guardian| -> Question<'_> {
-        let answer = ask(guardian);
-        let (strategy, keep) = (&strategy, &keep);
-        Box::pin(async move {
-            let answer = answer.await;
-            (guardian, answer.map(|answer| keep(strategy.borrow_mut().answer(guardian, answer))))
-        })
-    };
-    let fail = |guardian| keep(strategy.borrow_mut().fail(guardian));
-    drive(guardians, runtime, keep(start), eager, &question, &fail).await?;
-    outcome.into_inner().ok_or_else(|| FederationError::NoAgreement(Vec::new()))
-}
-
-/// A question to a guardian: where the query stands after its answer.
-type Question<'a> = LocalBoxFuture<'a, (GuardianId, Result<Step<()>, GuardianFault>)>;
-
-async fn drive<'a>(
-    guardians: &RefCell<Guardians>,
-    runtime: &dyn Runtime,
-    mut step: Step<()>,
+    query: &mut dyn Judge,
     eager: usize,
     ask: &(dyn Fn(GuardianId) -> Question<'a> + 'a),
-    fail: &dyn Fn(GuardianId) -> Step<()>,
 ) -> Result<(), FederationError> {
+    let mut step = query.start();
+    let put = |guardian| {
+        let answer = ask(guardian);
+        async move { (guardian, answer.await) }
+    };
     let mut candidates: VecDeque<GuardianId> = guardians.borrow().ranked(runtime.now()).into();
-    let mut open: FuturesUnordered<Question<'a>> = FuturesUnordered::new();
+    let mut open = FuturesUnordered::new();
     let mut faults: Vec<(GuardianId, GuardianFault)> = Vec::new();
     let mut stepped_down: Vec<GuardianId> = Vec::new();
     let mut answers = 0;
@@ -67,7 +115,7 @@ async fn drive<'a>(
     for (guardian, fault) in unaskable(&guardians.borrow(), runtime.now()) {
         candidates.retain(|candidate| *candidate != guardian);
         faults.push((guardian, fault));
-        step = fail(guardian);
+        step = query.fail(guardian);
     }
     let mut wanted = eager;
     loop {
@@ -81,7 +129,7 @@ async fn drive<'a>(
         while open.len() < wanted
             && let Some(guardian) = candidates.pop_front()
         {
-            open.push(ask(guardian));
+            open.push(put(guardian));
         }
         let patience = if candidates.is_empty() {
             None
@@ -101,15 +149,16 @@ async fn drive<'a>(
                 }
             },
         };
-        let Some((guardian, result)) = settled else {
+        let Some((guardian, sent)) = settled else {
             // The strategy counts every guardian and each has been heard, so it would have decided.
             return Err(FederationError::NoAgreement(faults));
         };
+        let result = query.hear(guardian, sent);
         if result.as_ref().is_err_and(GuardianFault::is_unknown_version) && !stepped_down.contains(&guardian)
         {
             guardians.borrow_mut().step_down(guardian);
             stepped_down.push(guardian);
-            open.push(ask(guardian));
+            open.push(put(guardian));
             step = Step::Ask(needed);
             continue;
         }
@@ -123,7 +172,7 @@ async fn drive<'a>(
             Err(fault) => {
                 note_fault(guardians, runtime, guardian, &fault)?;
                 faults.push((guardian, fault));
-                fail(guardian)
+                query.fail(guardian)
             }
         };
     }

@@ -6,7 +6,6 @@ use futures::{
     future::{Either, select},
     pin_mut,
 };
-use rekindle_protocol::encoding::Canonical;
 
 use super::GuardianFault;
 use crate::{
@@ -36,13 +35,6 @@ pub(crate) struct Answer {
     pub body: Vec<u8>,
     /// Milliseconds until its headers were there.
     pub latency_ms: u64,
-}
-
-impl Answer {
-    /// Reads the body as one value.
-    pub fn decode<T: Canonical>(&self) -> Result<T, GuardianFault> {
-        Ok(T::from_bytes(&self.body)?)
-    }
 }
 
 /// Sends `request` and collects the answer.

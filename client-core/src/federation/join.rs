@@ -12,7 +12,7 @@ use rekindle_protocol::{
 
 use super::{
     FederationError, GuardianFault, GuardianId, Guardians,
-    ask::ask,
+    ask::{Query, Question, drive},
     call::{Limits, call},
     query::{AnyValid, Quorum},
 };
@@ -49,16 +49,20 @@ pub async fn download_config(
     // Here a guardian is a place in the invite code.
     let count = invite.guardians.len();
     let guardians = &RefCell::new(Guardians::new(vec![true; count], runtime.now()));
-    ask(guardians, runtime, AnyValid::new(Quorum::of(count)), 1, |place| async move {
-        let invited = invite.guardians.get(usize::from(place)).ok_or(GuardianFault::NoAddress)?;
-        let base = invited.url.trim_end_matches('/');
-        let path = paths::in_version(paths::CONFIG, guardians.borrow().version(place));
-        let request = Request::get(format!("{base}{path}"));
-        let limits = Limits { bytes: MAX_CONFIG_BYTES + URLS_BYTES, milliseconds: CONFIG_MS };
-        let answer = call(transport, runtime, request, limits).await?;
-        joined(invite, ConfigDocument::from_bytes(&answer.body)?)
-    })
-    .await
+    let question = |place| -> Question<'_> {
+        Box::pin(async move {
+            let invited = invite.guardians.get(usize::from(place)).ok_or(GuardianFault::NoAddress)?;
+            let base = invited.url.trim_end_matches('/');
+            let path = paths::in_version(paths::CONFIG, guardians.borrow().version(place));
+            let request = Request::get(format!("{base}{path}"));
+            let limits = Limits { bytes: MAX_CONFIG_BYTES + URLS_BYTES, milliseconds: CONFIG_MS };
+            Ok(call(transport, runtime, request, limits).await?.body)
+        })
+    };
+    let read = |_, sent: Result<Vec<u8>, GuardianFault>| joined(invite, ConfigDocument::from_bytes(&sent?)?);
+    let mut query = Query::new(AnyValid::new(Quorum::of(count)), read);
+    drive(guardians, runtime, &mut query, 1, &question).await?;
+    query.outcome()
 }
 
 fn joined(invite: &InviteCode, document: ConfigDocument) -> Result<Joined, GuardianFault> {

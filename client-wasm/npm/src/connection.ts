@@ -5,6 +5,7 @@ import { type Host, acquireHost } from './host.js';
 import { Listeners } from './listeners.js';
 import type { WalletCalls, WalletHandle, WalletMethod } from './rpc/messages.js';
 import type { HostOptions, WalletEvents } from './types.js';
+import { waitFor } from './wait.js';
 
 /** How a wallet is opened again. */
 export interface Reopening {
@@ -38,29 +39,31 @@ export class Connection {
     return this.#host.callWallet(this.#handle, method, params, signal);
   }
 
-  /** Closes the wallet, once. */
-  close(): Promise<void> {
-    this.#closing ??= this.#close();
-    return this.#closing;
+  /** Closes the wallet, once. Once begun, only the wait can be aborted. */
+  async close(signal: AbortSignal | undefined): Promise<void> {
+    if (signal?.aborted) throw aborted(signal);
+    this.#closing ??= this.#close('close');
+    await waitFor(this.#closing, signal);
   }
 
   /** Closes the wallet and erases it. Once begun, only the wait can be aborted. */
   async erase(signal: AbortSignal | undefined): Promise<void> {
     if (this.#closing) throw new RekindleError('wallet_closed');
     if (signal?.aborted) throw aborted(signal);
-    const erased = this.#close('closeAndErase', signal);
+    const erased = this.#close('closeAndErase');
     this.#closing = erased.catch(() => {});
-    await erased;
+    await waitFor(erased, signal);
   }
 
-  async #close(method?: 'closeAndErase', signal?: AbortSignal): Promise<void> {
+  async #close(method: 'close' | 'closeAndErase'): Promise<void> {
+    const erases = method === 'closeAndErase';
     try {
-      if (method && this.#host.dead) await this.#reopen();
+      if (erases && this.#host.dead) await this.#reopen();
       await this.#reopening?.catch(() => {});
-      await this.#host.closeWallet(this.#handle, method, signal);
+      await this.#host.closeWallet(this.#handle, method);
     } catch (error) {
       // A worker that is gone has closed the wallet.
-      if (method || !this.#host.dead) throw error;
+      if (erases || !this.#host.dead) throw error;
     } finally {
       this.listeners.close();
       this.#host.release();

@@ -133,10 +133,10 @@ export class Host {
   }
 
   /** Closes a wallet, and erases it if so asked. A wallet whose worker is gone is closed already. */
-  async closeWallet(wallet: WalletHandle, method: 'close' | 'closeAndErase' = 'close', signal?: AbortSignal): Promise<void> {
+  async closeWallet(wallet: WalletHandle, method: 'close' | 'closeAndErase' = 'close'): Promise<void> {
     this.#wallets.get(wallet)?.close();
     this.#wallets.delete(wallet);
-    await this.#rpc.call(method, {}, { wallet, signal });
+    await this.#rpc.call(method, {}, { wallet });
   }
 
   #receive(message: Response): void {

@@ -1,7 +1,7 @@
 /** Whether the browser keeps what is stored when it runs out of space. Its answers are the page's: workers can't ask. */
 
-import { aborted } from './errors.js';
 import type { StorageInfo } from './types.js';
+import { waitFor } from './wait.js';
 
 /** Asks the browser never to delete by itself what this site stores. Some ask the user. */
 export async function askToKeep(): Promise<boolean> {
@@ -14,12 +14,7 @@ export async function askToKeep(): Promise<boolean> {
 
 /** What the browser says of its storage, unless the wait is aborted. */
 export function storageInfo(signal: AbortSignal | undefined): Promise<StorageInfo> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(aborted(signal as AbortSignal));
-    if (signal?.aborted) return stop();
-    signal?.addEventListener('abort', stop);
-    void ask().then(resolve).finally(() => signal?.removeEventListener('abort', stop));
-  });
+  return waitFor(ask(), signal);
 }
 
 /** Where the browser says nothing, nothing is promised. */

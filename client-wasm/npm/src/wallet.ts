@@ -125,7 +125,7 @@ export class Wallet implements AsyncDisposable {
 
   /**
    * Deletes a wallet from this browser profile for good, also one that cannot be opened. Without its
-   * words its money is gone. Erasing what does not exist is no error.
+   * words its money is gone. Erasing what does not exist is no error. An aborted call may erase it all the same.
    *
    * Rejects with `wallet_in_use` while it is open anywhere, also in this page.
    */
@@ -388,15 +388,16 @@ export class Wallet implements AsyncDisposable {
 
   /**
    * Closes the wallet; what is under way is stopped at a safe point and stays stored. Later calls reject
-   * with `wallet_closed`. Closing again does nothing.
+   * with `wallet_closed`. Closing again does nothing. Once it has begun, aborting ends only the wait.
    */
-  close(): Promise<void> {
-    return this.#connection.close();
+  async close(options: Abortable = {}): Promise<void> {
+    await this.#connection.close(options.signal);
   }
 
   /**
    * Closes this wallet and deletes it from this browser profile for good; see the static {@link Wallet.erase}.
-   * Rejects with `wallet_in_use` if it is another tab's. Once it has begun, aborting ends only the wait.
+   * Rejects with `wallet_in_use` if it is another tab's. Once it has begun, aborting ends only the wait: the wallet is
+   * closed, and erased unless that fails, which nobody hears of then.
    */
   async erase(options: Abortable = {}): Promise<void> {
     await this.#connection.erase(options.signal);

@@ -230,6 +230,24 @@ describe('closing', () => {
     expect(close).toHaveBeenCalledTimes(1);
   });
 
+  it('can be aborted before it begins, and only waited for no longer after', async () => {
+    const { promise, resolve } = deferred<undefined>();
+    const close = vi.fn(() => promise);
+    const wallet = await openWith({ close, depositAddress: () => Promise.resolve('address') });
+    expect(await rejection(wallet.close({ signal: AbortSignal.abort() }))).toMatchObject({ code: 'aborted' });
+    expect(await wallet.depositAddress()).toBe('address');
+    expect(close).not.toHaveBeenCalled();
+    const controller = new AbortController();
+    const [closing, other] = [rejection(wallet.close({ signal: controller.signal })), wallet.close()];
+    await vi.waitFor(() => expect(close).toHaveBeenCalledTimes(1));
+    controller.abort();
+    expect(await closing).toMatchObject({ code: 'aborted' });
+    expect(await rejection(wallet.balance())).toMatchObject({ code: 'wallet_closed' });
+    resolve(undefined);
+    await other;
+    expect(close).toHaveBeenCalledTimes(1);
+  });
+
   it('and erasing are one step, after which it is closed', async () => {
     const closeAndErase = vi.fn(() => Promise.resolve(undefined));
     const wallet = await openWith({ closeAndErase });

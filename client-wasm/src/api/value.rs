@@ -8,199 +8,174 @@ use rekindle_client::{
     wallet::{Balance, FederationInfo, HistoryEntry, OperationStatus, OutstandingToken, Received, SentToken},
 };
 use rekindle_protocol::ownership::OperationKind;
-use serde::Serialize;
-use serde_wasm_bindgen::Serializer;
+use serde::{Serialize, Serializer};
 use wasm_bindgen::JsValue;
 
 use super::failure::Failure;
 
-/// Makes the JavaScript object of a value; what is `None` is undefined.
+/// Anything that is answered. It is all of this one type, because a serializer walks each type with code of its own.
+pub enum Value {
+    /// Undefined; an object has no such field.
+    Nothing,
+    /// A boolean.
+    Flag(bool),
+    /// A number.
+    Number(f64),
+    /// A `BigInt`.
+    Sats(u64),
+    /// A string.
+    Text(String),
+    /// An array.
+    List(Vec<Value>),
+    /// A plain object.
+    Object(Vec<(&'static str, Value)>),
+}
+
+impl Serialize for Value {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Value::Nothing => serializer.serialize_unit(),
+            Value::Flag(flag) => serializer.serialize_bool(*flag),
+            Value::Number(number) => serializer.serialize_f64(*number),
+            Value::Sats(sats) => serializer.serialize_u64(*sats),
+            Value::Text(text) => serializer.serialize_str(text),
+            Value::List(items) => serializer.collect_seq(items),
+            Value::Object(fields) => {
+                let fields = fields.iter().filter(|(_, value)| !matches!(value, Value::Nothing));
+                serializer.collect_map(fields.map(|(name, value)| (name, value)))
+            }
+        }
+    }
+}
+
+macro_rules! from {
+    ($($type:ty => $variant:ident)*) => {
+        $(impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Value::$variant(value.into())
+            }
+        })*
+    };
+}
+
+from! { bool => Flag  f64 => Number  u16 => Number  u32 => Number  u64 => Sats  String => Text  &str => Text }
+
+impl<T: Into<Value>> From<Option<T>> for Value {
+    fn from(value: Option<T>) -> Self {
+        value.map_or(Value::Nothing, T::into)
+    }
+}
+
+/// The JavaScript form of a value.
 ///
 /// # Errors
-/// None for the types here; the serializer's signature has one.
-pub fn to_js(value: &impl Serialize) -> Result<JsValue, Failure> {
-    value.serialize(&Serializer::new().serialize_large_number_types_as_bigints(true)).map_err(|_| Failure {
+/// None; the serializer's signature has one.
+pub fn to_js(value: Value) -> Result<JsValue, Failure> {
+    let serializer = serde_wasm_bindgen::Serializer::new()
+        .serialize_large_number_types_as_bigints(true)
+        .serialize_maps_as_objects(true);
+    value.serialize(&serializer).map_err(|_| Failure {
         code: "internal",
         message: "a result has no JavaScript form".to_owned(),
         retryable: false,
     })
 }
 
-/// The same for a list.
-///
-/// # Errors
-/// As for [`to_js`].
-pub fn list_to_js<T, J: From<T> + Serialize>(list: impl IntoIterator<Item = T>) -> Result<JsValue, Failure> {
-    to_js(&list.into_iter().map(J::from).collect::<Vec<J>>())
+/// A list, each of its items made by `item`.
+pub fn list<T>(items: impl IntoIterator<Item = T>, item: impl Fn(T) -> Value) -> Value {
+    Value::List(items.into_iter().map(item).collect())
 }
 
 /// `FederationInfo`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsFederation {
-    federation_id: String,
-    name: String,
-    guardians: Vec<JsGuardian>,
-    has_faucet: bool,
+pub fn federation(info: FederationInfo) -> Value {
+    let guardians = info.guardians.into_iter().enumerate();
+    Value::Object(vec![
+        ("federationId", info.federation.into()),
+        ("name", info.name.into()),
+        ("guardians", list(guardians, |(id, (name, url))| guardian(id, name, url))),
+        ("hasFaucet", info.has_faucet.into()),
+    ])
 }
 
 /// `Guardian`.
-#[derive(Serialize)]
-struct JsGuardian {
-    id: f64,
-    name: String,
-    url: String,
-}
-
-impl From<FederationInfo> for JsFederation {
-    fn from(info: FederationInfo) -> Self {
-        let guardians = info.guardians.into_iter().enumerate();
-        JsFederation {
-            federation_id: info.federation,
-            name: info.name,
-            guardians: guardians.map(|(id, (name, url))| JsGuardian { id: id as f64, name, url }).collect(),
-            has_faucet: info.has_faucet,
-        }
-    }
+fn guardian(id: usize, name: String, url: String) -> Value {
+    Value::Object(vec![("id", (id as f64).into()), ("name", name.into()), ("url", url.into())])
 }
 
 /// `Diagnostics`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsDiagnostics {
-    wasm_memory_bytes: f64,
-    evidence: Vec<JsEvidence>,
+pub fn diagnostics(evidence: Vec<Evidence>) -> Value {
+    const PAGE: f64 = 65_536.0;
+    let memory = core::arch::wasm32::memory_size(0) as f64 * PAGE;
+    Value::Object(vec![("wasmMemoryBytes", memory.into()), ("evidence", list(evidence, guardian_evidence))])
 }
 
 /// `GuardianEvidence`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct JsEvidence {
-    guardian: f64,
-    code: &'static str,
-    time_ms: f64,
-    times: f64,
-}
-
-impl From<Vec<Evidence>> for JsDiagnostics {
-    fn from(evidence: Vec<Evidence>) -> Self {
-        const PAGE: f64 = 65_536.0;
-        let wasm_memory_bytes = core::arch::wasm32::memory_size(0) as f64 * PAGE;
-        let evidence = evidence.iter().map(|evidence| JsEvidence {
-            guardian: evidence.guardian.into(),
-            code: evidence.code,
-            time_ms: evidence.time as f64,
-            times: evidence.times.into(),
-        });
-        JsDiagnostics { wasm_memory_bytes, evidence: evidence.collect() }
-    }
+fn guardian_evidence(evidence: Evidence) -> Value {
+    Value::Object(vec![
+        ("guardian", evidence.guardian.into()),
+        ("code", evidence.code.into()),
+        ("timeMs", (evidence.time as f64).into()),
+        ("times", evidence.times.into()),
+    ])
 }
 
 /// `Balance`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsBalance {
-    spendable_sats: u64,
-    pending_sats: u64,
-    outstanding_sats: u64,
-}
-
-impl From<Balance> for JsBalance {
-    fn from(balance: Balance) -> Self {
-        JsBalance {
-            spendable_sats: balance.spendable,
-            pending_sats: balance.pending,
-            outstanding_sats: balance.outstanding,
-        }
-    }
+pub fn balance(balance: Balance) -> Value {
+    Value::Object(vec![
+        ("spendableSats", balance.spendable.into()),
+        ("pendingSats", balance.pending.into()),
+        ("outstandingSats", balance.outstanding.into()),
+    ])
 }
 
 /// `SentToken`. The token's text crosses because sending asks for it.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsSentToken {
-    token: String,
-    amount_sats: u64,
-    operation_id: String,
-}
-
-impl From<SentToken> for JsSentToken {
-    fn from(sent: SentToken) -> Self {
-        JsSentToken {
-            token: sent.token.to_string(),
-            amount_sats: sent.sats,
-            operation_id: sent.txid.to_string(),
-        }
-    }
+pub fn sent(sent: SentToken) -> Value {
+    Value::Object(vec![
+        ("token", sent.token.to_string().into()),
+        ("amountSats", sent.sats.into()),
+        ("operationId", sent.txid.to_string().into()),
+    ])
 }
 
 /// `Received`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsReceived {
-    amount_sats: u64,
-    operation_id: String,
-}
-
-impl From<Received> for JsReceived {
-    fn from(received: Received) -> Self {
-        JsReceived { amount_sats: received.sats, operation_id: received.txid.to_string() }
-    }
+pub fn received(received: Received) -> Value {
+    Value::Object(vec![
+        ("amountSats", received.sats.into()),
+        ("operationId", received.txid.to_string().into()),
+    ])
 }
 
 /// `OutstandingToken`. The token's text crosses because whoever asks for outstanding tokens wants to
 /// hand them out again.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsOutstandingToken {
-    operation_id: String,
-    amount_sats: u64,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token: Option<String>,
-    time_ms: f64,
-}
-
-impl From<OutstandingToken> for JsOutstandingToken {
-    fn from(outstanding: OutstandingToken) -> Self {
-        JsOutstandingToken {
-            operation_id: outstanding.txid.to_string(),
-            amount_sats: outstanding.sats,
-            token: outstanding.token.map(|token| token.to_string()),
-            time_ms: outstanding.time as f64,
-        }
-    }
+pub fn outstanding(outstanding: OutstandingToken) -> Value {
+    Value::Object(vec![
+        ("operationId", outstanding.txid.to_string().into()),
+        ("amountSats", outstanding.sats.into()),
+        ("token", outstanding.token.map(|token| token.to_string()).into()),
+        ("timeMs", (outstanding.time as f64).into()),
+    ])
 }
 
 /// `Operation`.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct JsOperation {
-    operation_id: String,
-    kind: &'static str,
-    amount_sats: u64,
-    time_ms: f64,
-    status: &'static str,
-}
-
-impl From<HistoryEntry> for JsOperation {
-    fn from(entry: HistoryEntry) -> Self {
-        JsOperation {
-            operation_id: entry.txid.to_string(),
-            kind: match entry.kind {
-                OperationKind::Deposit => "deposit",
-                OperationKind::Send => "send",
-                OperationKind::Redeem => "redeem",
-                OperationKind::Reclaim => "reclaim",
-                OperationKind::Withdrawal => "withdrawal",
-            },
-            amount_sats: entry.sats,
-            time_ms: entry.time as f64,
-            status: match entry.status {
-                OperationStatus::Pending => "pending",
-                OperationStatus::Outstanding => "outstanding",
-                OperationStatus::Settled => "settled",
-                OperationStatus::Reclaimed => "reclaimed",
-            },
-        }
-    }
+pub fn operation(entry: HistoryEntry) -> Value {
+    let kind = match entry.kind {
+        OperationKind::Deposit => "deposit",
+        OperationKind::Send => "send",
+        OperationKind::Redeem => "redeem",
+        OperationKind::Reclaim => "reclaim",
+        OperationKind::Withdrawal => "withdrawal",
+    };
+    let status = match entry.status {
+        OperationStatus::Pending => "pending",
+        OperationStatus::Outstanding => "outstanding",
+        OperationStatus::Settled => "settled",
+        OperationStatus::Reclaimed => "reclaimed",
+    };
+    Value::Object(vec![
+        ("operationId", entry.txid.to_string().into()),
+        ("kind", kind.into()),
+        ("amountSats", entry.sats.into()),
+        ("timeMs", (entry.time as f64).into()),
+        ("status", status.into()),
+    ])
 }

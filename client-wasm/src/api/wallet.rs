@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use js_sys::{Function, JsString, Promise};
+use js_sys::{Array, Function, JsString, Promise};
 use rekindle_client::backup::SeenBefore;
 use rekindle_client::store::{Costs, SealedStore};
 use rekindle_client::wallet::{Steer, Wallet, WalletError};
@@ -17,12 +17,9 @@ use zeroize::Zeroizing;
 use super::abort::promise;
 use super::background::Background;
 use super::failure::Failure;
-use super::progress::JsProgress;
+use super::progress::progress;
 use super::storage::{self, Opened};
-use super::value::{
-    JsBalance, JsDiagnostics, JsFederation, JsOperation, JsOutstandingToken, JsReceived, JsSentToken,
-    list_to_js, to_js,
-};
+use super::value::{self, Value, list, to_js};
 use crate::platform::{BrowserRuntime, FetchTransport};
 
 /// An open wallet and its background. Calls may overlap.
@@ -142,17 +139,17 @@ impl WasmWallet {
     pub fn join(&self, invite: JsString, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
         let invite = String::from(invite);
-        promise(signal, async move { to_js(&JsFederation::from(wallet?.join(&invite).await?)) })
+        promise(signal, async move { to_js(value::federation(wallet?.join(&invite).await?)) })
     }
 
     /// The federation joined, or undefined.
     pub fn federation(&self) -> Result<JsValue, Failure> {
-        to_js(&self.wallet()?.federation().map(JsFederation::from))
+        to_js(self.wallet()?.federation().map(value::federation).into())
     }
 
     /// What the wallet holds.
     pub fn balance(&self) -> Result<JsValue, Failure> {
-        to_js(&JsBalance::from(self.wallet()?.balance()))
+        to_js(value::balance(self.wallet()?.balance()))
     }
 
     /// A fresh deposit address.
@@ -165,25 +162,25 @@ impl WasmWallet {
     #[wasm_bindgen(js_name = claimDeposits)]
     pub fn claim_deposits(&self, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
-        promise(signal, async move { list_to_js::<_, JsReceived>(wallet?.claim_deposits().await?) })
+        promise(signal, async move { to_js(list(wallet?.claim_deposits().await?, value::received)) })
     }
 
     /// Makes a token.
     pub fn send(&self, amount_sats: u64, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
-        promise(signal, async move { to_js(&JsSentToken::from(wallet?.send(Amount(amount_sats)).await?)) })
+        promise(signal, async move { to_js(value::sent(wallet?.send(Amount(amount_sats)).await?)) })
     }
 
     /// Redeems a token.
     pub fn redeem(&self, token: JsString, signal: AbortSignal) -> Promise {
         let wallet = self.wallet();
         let token = Zeroizing::new(String::from(token));
-        promise(signal, async move { to_js(&JsReceived::from(wallet?.redeem(&token).await?)) })
+        promise(signal, async move { to_js(value::received(wallet?.redeem(&token).await?)) })
     }
 
     /// Sent tokens that nobody has redeemed yet.
     pub fn outstanding(&self) -> Result<JsValue, Failure> {
-        list_to_js::<_, JsOutstandingToken>(self.wallet()?.outstanding())
+        to_js(list(self.wallet()?.outstanding(), value::outstanding))
     }
 
     /// Takes an outstanding token back.
@@ -191,25 +188,26 @@ impl WasmWallet {
         let wallet = self.wallet();
         promise(signal, async move {
             let txid = parse_operation(&operation_id)?;
-            to_js(&JsReceived::from(wallet?.reclaim(&txid).await?))
+            to_js(value::received(wallet?.reclaim(&txid).await?))
         })
     }
 
     /// At most `limit` operations older than `before`, newest first.
     pub fn history(&self, limit: u32, before: Option<JsString>) -> Result<JsValue, Failure> {
         let before = before.as_ref().map(parse_operation).transpose()?;
-        list_to_js::<_, JsOperation>(self.wallet()?.history(limit as usize, before)?)
+        to_js(list(self.wallet()?.history(limit as usize, before)?, value::operation))
     }
 
     /// The twelve words.
     #[wasm_bindgen(js_name = seedWords)]
     pub fn seed_words(&self) -> Result<JsValue, Failure> {
-        to_js(&self.wallet()?.seed_words().split(' ').collect::<Vec<_>>())
+        // No copies besides those of JavaScript.
+        Ok(self.wallet()?.seed_words().split(' ').map(JsValue::from).collect::<Array>().into())
     }
 
     /// Where the recovery stands, or undefined.
     pub fn recovery(&self) -> Result<JsValue, Failure> {
-        to_js(&self.wallet()?.recovery().map(JsProgress::from))
+        to_js(self.wallet()?.recovery().map(progress).into())
     }
 
     /// Steers the recovery: `pause`, `resume`, `cancel` or `restart`.
@@ -238,7 +236,7 @@ impl WasmWallet {
     /// Invite codes of the federations that the words are known to be used in.
     #[wasm_bindgen(js_name = knownFederations)]
     pub fn known_federations(&self) -> Result<JsValue, Failure> {
-        to_js(&self.wallet()?.known_federations())
+        to_js(list(self.wallet()?.known_federations(), Value::from))
     }
 
     /// Has the backup name another one.
@@ -254,7 +252,7 @@ impl WasmWallet {
 
     /// Figures, and what guardians served that only a lie or a broken program explains.
     pub fn diagnostics(&self) -> Result<JsValue, Failure> {
-        to_js(&JsDiagnostics::from(self.wallet()?.evidence()))
+        to_js(value::diagnostics(self.wallet()?.evidence()))
     }
 
     /// Ends the background and lets the database go. Later calls fail with `wallet_closed`.
@@ -268,9 +266,9 @@ impl WasmWallet {
         // What a listener throws is for the worker to deal with; it posts a message and throws nothing.
         let changed = notify.clone();
         wallet.on_change(Rc::new(move || drop(changed.call0(&JsValue::UNDEFINED))));
-        wallet.on_recovery(Rc::new(move |progress| {
-            if let Ok(progress) = to_js(&JsProgress::from(progress)) {
-                drop(notify.call1(&JsValue::UNDEFINED, &progress));
+        wallet.on_recovery(Rc::new(move |step| {
+            if let Ok(step) = to_js(progress(step)) {
+                drop(notify.call1(&JsValue::UNDEFINED, &step));
             }
         }));
         let _background = Background::start(&wallet);

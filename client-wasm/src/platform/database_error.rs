@@ -1,19 +1,47 @@
 //! What IndexedDB's errors mean.
-//!
-//! The error types on the way say little more than "idb error"; the name of the DOMException, the
-//! only stable part, stands in the text of the error's source: `what failed: Name: message`.
 
+#[cfg(target_arch = "wasm32")]
+use js_sys::Reflect;
 use rekindle_client::platform::StoreError;
+#[cfg(target_arch = "wasm32")]
+use wasm_bindgen::JsValue;
 
 /// Translates an error of the database.
 #[cfg(target_arch = "wasm32")]
 pub(super) fn translate(error: &rexie::Error) -> StoreError {
-    // Not as a `dyn Error`, which would bring along how to print every field of every error.
-    let text = match error {
-        rexie::Error::IdbError(source) => source.to_string(),
-        error => error.to_string(),
+    // Not by its text, which would bring along the texts of all errors.
+    let text = |name: &str| {
+        let value = Reflect::get(exception(error)?, &name.into()).ok()?;
+        value.as_string()
     };
-    from_text(&text)
+    match error {
+        rexie::Error::IdbError(idb::Error::IndexedDbNotFound(_)) => {
+            StoreError::Unavailable("this browser has no databases here".to_owned())
+        }
+        _ => from_exception(text("name").unwrap_or_default(), text("message").unwrap_or_default()),
+    }
+}
+
+/// The DOMException in an error of what the store asks for.
+#[cfg(target_arch = "wasm32")]
+fn exception(error: &rexie::Error) -> Option<&JsValue> {
+    use idb::Error::*;
+    let rexie::Error::IdbError(error) = error else { return None };
+    match error {
+        DomException(exception) => Some(exception.as_ref()),
+        IndexedDbOpenFailed(exception)
+        | IndexedDbDeleteFailed(exception)
+        | TransactionOpenFailed(exception)
+        | TransactionAbortError(exception)
+        | ObjectStoreNotFound(exception)
+        | KeyRangeCreateFailed(exception)
+        | GetAllFailed(exception)
+        | GetAllKeysFailed(exception)
+        | UpdateFailed(exception)
+        | DeleteFailed(exception)
+        | ClearFailed(exception) => Some(exception),
+        _ => None,
+    }
 }
 
 /// What the browser does not explain: a transaction that it gave up though no request failed.
@@ -34,31 +62,14 @@ pub(super) fn is_lost_connection(error: &StoreError) -> bool {
     }
 }
 
-fn from_text(text: &str) -> StoreError {
-    let (name, message) = split(text);
-    match name {
+/// An exception's name is the only stable part of it.
+fn from_exception(name: String, message: String) -> StoreError {
+    match &*name {
         "QuotaExceededError" => StoreError::Full,
         "VersionError" => StoreError::TooNew,
-        "InvalidStateError" | "TransactionInactiveError" => StoreError::ConnectionLost(message.to_owned()),
-        "SecurityError" | "NotAllowedError" => StoreError::Unavailable(message.to_owned()),
-        _ if text.starts_with("indexed db not found") => StoreError::Unavailable(text.to_owned()),
-        _ => StoreError::Backend { name: name.to_owned(), message: message.to_owned() },
-    }
-}
-
-/// The exception's name and message: the first part of the text that ends in `Error`, and what follows.
-fn split(text: &str) -> (&str, &str) {
-    let mut rest = text;
-    loop {
-        let (part, after) = rest.split_once(':').unwrap_or((rest, ""));
-        let after = after.trim_start();
-        if part.ends_with("Error") && !part.contains(' ') {
-            return (part, after);
-        }
-        if after.is_empty() {
-            return ("", text);
-        }
-        rest = after;
+        "InvalidStateError" | "TransactionInactiveError" => StoreError::ConnectionLost(message),
+        "SecurityError" | "NotAllowedError" => StoreError::Unavailable(message),
+        _ => StoreError::Backend { name, message },
     }
 }
 
@@ -67,12 +78,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_found_in_the_text() {
-        assert_eq!(from_text("DOM exception: QuotaExceededError: full"), StoreError::Full);
-        assert_eq!(from_text("failed to open indexed db: VersionError: 2 < 3"), StoreError::TooNew);
-        let lost = from_text("failed to open new transaction: InvalidStateError: closing: now");
-        assert_eq!(lost, StoreError::ConnectionLost("closing: now".to_owned()));
-        let other = StoreError::Backend { name: String::new(), message: "Error of some kind".to_owned() };
-        assert_eq!(from_text("Error of some kind"), other);
+    fn exceptions_are_known_by_their_names() {
+        let translated = |name: &str| from_exception(name.to_owned(), "why".to_owned());
+        assert_eq!(translated("QuotaExceededError"), StoreError::Full);
+        assert_eq!(translated("VersionError"), StoreError::TooNew);
+        assert_eq!(translated("InvalidStateError"), StoreError::ConnectionLost("why".to_owned()));
+        assert_eq!(translated("SecurityError"), StoreError::Unavailable("why".to_owned()));
+        let other = StoreError::Backend { name: "DataError".to_owned(), message: "why".to_owned() };
+        assert_eq!(translated("DataError"), other);
+        assert!(is_lost_connection(&translated("UnknownError")) && !is_lost_connection(&other));
     }
 }

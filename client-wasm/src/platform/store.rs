@@ -19,7 +19,7 @@
 //!   one, which must not be mistaken for the wallet's.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::rc::Rc;
 use std::task::Poll;
 
@@ -73,24 +73,24 @@ impl IndexedDbStore {
     /// Deletes the database called `name`, which need not exist. Connections to it are closed.
     pub async fn delete(name: &str) -> Result<(), StoreError> {
         let name = name.to_owned();
-        detached(async move { Rexie::delete(&name).await.map_err(|error| translate(&error)) }).await
+        let deleted = detached(Box::pin(async move {
+            Rexie::delete(&name).await.map(|()| Vec::new()).map_err(|error| translate(&error))
+        }));
+        deleted.await.map(drop)
     }
 
-    /// Does `work`, once more over a new connection if the first one turns out to be lost.
-    async fn run<T, W, F>(&self, work: W) -> Result<T, StoreError>
-    where
-        T: 'static,
-        W: Fn(Rc<Connection>) -> F + 'static,
-        F: Future<Output = Result<T, StoreError>>,
-    {
+    /// Does a job, once more over a new connection if the first one turns out to be lost.
+    async fn run(&self, job: Job) -> Result<Vec<KeyValue>, StoreError> {
         let shared = self.shared.clone();
-        detached(async move {
+        detached(Box::pin(async move {
             let connection = shared.connection.borrow().clone();
-            match work(connection.clone()).await {
-                Err(error) if is_lost_connection(&error) => work(shared.replace(&connection).await?).await,
+            match connection.perform(&job).await {
+                Err(error) if is_lost_connection(&error) => {
+                    shared.replace(&connection).await?.perform(&job).await
+                }
                 result => result,
             }
-        })
+        }))
         .await
     }
 }
@@ -130,10 +130,11 @@ impl Connection {
         Ok((transaction, store))
     }
 
-    async fn get(&self, key: Uint8Array) -> Result<Option<Vec<u8>>, StoreError> {
-        let (_transaction, store) = self.begin(TransactionMode::ReadOnly)?;
-        let value = store.get(key.into()).await.map_err(|error| translate(&error))?;
-        value.map(value_bytes).transpose()
+    async fn perform(&self, job: &Job) -> Result<Vec<KeyValue>, StoreError> {
+        match job {
+            Job::Read(range, limit) => self.scan(range.clone(), *limit).await,
+            Job::Write(writes) => self.commit(writes).await.map(|()| Vec::new()),
+        }
     }
 
     async fn scan(&self, range: Option<KeyRange>, limit: Option<u32>) -> Result<Vec<KeyValue>, StoreError> {
@@ -174,6 +175,14 @@ impl Drop for Connection {
             database.close();
         }
     }
+}
+
+/// What is asked of a database. All of it is of one type, and what it gives too, because every future is code of its own.
+enum Job {
+    /// The entries in a range of keys, all for none, at most so many.
+    Read(Option<KeyRange>, Option<u32>),
+    /// All of these writes, or none.
+    Write(Vec<Write>),
 }
 
 /// What to write, as JavaScript values. Puts in a row share one future.
@@ -237,9 +246,9 @@ async fn poll_each(requests: &mut Vec<LocalBoxFuture<'_, rexie::Result<()>>>) ->
 }
 
 /// Runs `work` to its end, even if nobody waits for it any more.
-async fn detached<T: 'static>(
-    work: impl Future<Output = Result<T, StoreError>> + 'static,
-) -> Result<T, StoreError> {
+async fn detached(
+    work: LocalBoxFuture<'static, Result<Vec<KeyValue>, StoreError>>,
+) -> Result<Vec<KeyValue>, StoreError> {
     let (sender, receiver) = oneshot::channel();
     spawn_local(async move {
         // The receiver is gone if nobody waits.
@@ -278,15 +287,10 @@ fn key_bytes(key: JsValue) -> Result<Vec<u8>, StoreError> {
 #[async_trait(?Send)]
 impl Store for IndexedDbStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        let key = js_bytes(key);
-        let found = self
-            .run(move |connection| {
-                let key = key.clone();
-                async move { connection.get(key).await }
-            })
-            .await?;
+        let range = KeyRange::only(&js_bytes(key).into()).map_err(|error| translate(&error.into()))?;
+        let found = self.run(Job::Read(Some(range), None)).await?.pop();
         self.shared.filled.set(self.shared.filled.get() || found.is_some());
-        Ok(found)
+        Ok(found.map(|(_, value)| value))
     }
 
     async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
@@ -297,25 +301,16 @@ impl Store for IndexedDbStore {
         }
         let range = key_range(scan.lower(), upper)?;
         let limit = scan.limit.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX));
-        self.run(move |connection| {
-            let range = range.clone();
-            async move { connection.scan(range, limit).await }
-        })
-        .await
+        self.run(Job::Read(range, limit)).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
         if batch.is_empty() {
             return Ok(());
         }
-        let writes = Rc::new(Write::prepare(batch)?);
-        let done = self.run(move |connection| {
-            let writes = writes.clone();
-            async move { connection.commit(&writes).await }
-        });
-        match done.await {
+        match self.run(Job::Write(Write::prepare(batch)?)).await {
             Err(error) if error == aborted() => return Err(StoreError::Full),
-            result => result?,
+            result => drop(result?),
         }
         self.shared.filled.set(true);
         Ok(())

@@ -1,12 +1,10 @@
 //! Where guardians are reached now.
 
-use std::cell::Cell;
-
-use rekindle_protocol::{api::paths, config::UrlAnnouncement};
+use rekindle_protocol::{api::paths, config::UrlAnnouncement, encoding::Canonical};
 
 use super::{
     super::{FederationError, answers::Enough, call::Limits, join::URLS_BYTES},
-    ANSWER_MS, FederationApi,
+    ANSWER_MS, FederationApi, Question,
 };
 use crate::platform::Request;
 
@@ -23,22 +21,23 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`].
     pub async fn learn_urls(&self) -> Result<Option<Vec<UrlAnnouncement>>, FederationError> {
-        let (quorum, has_news) = (self.quorum(), &Cell::new(false));
+        let (quorum, mut has_news) = (self.quorum(), false);
         let wanted = quorum.one_honest();
-        self.ask(Enough::new(wanted, quorum), wanted, |guardian| async move {
-            let request = Request::get(self.at(guardian, paths::ANNOUNCEMENTS)?);
-            let limits = Limits { bytes: URLS_BYTES, milliseconds: ANSWER_MS };
-            let heard: Vec<UrlAnnouncement> = self.call(guardian, request, limits).await?.decode()?;
-            for announcement in heard {
+        let question = Question::Plain {
+            request: &|guardian| Ok(Request::get(self.at(guardian, paths::ANNOUNCEMENTS)?)),
+            limits: Limits { bytes: URLS_BYTES, milliseconds: ANSWER_MS },
+        };
+        self.ask(Enough::new(wanted, quorum), wanted, question, |_, sent| {
+            for announcement in Vec::<UrlAnnouncement>::from_bytes(&sent?)? {
                 if self.is_news(&announcement) {
                     self.follow(announcement);
-                    has_news.set(true);
+                    has_news = true;
                 }
             }
             Ok(())
         })
         .await?;
-        Ok(has_news.get().then(|| self.announcements.borrow().clone()))
+        Ok(has_news.then(|| self.announcements.borrow().clone()))
     }
 
     /// Whether an announcement is newer than what is known, and signed by the guardian that it names.

@@ -1,7 +1,5 @@
 //! Wallets' backups: what guardians keep, and having them keep one.
 
-use std::cell::{Cell, RefCell};
-
 use bytes::Bytes;
 use rekindle_protocol::{
     api::paths,
@@ -12,7 +10,7 @@ use rekindle_protocol::{
 
 use super::{
     super::{FederationError, GuardianFault, answers::Enough},
-    FederationApi, SMALL_BYTES,
+    FederationApi, Question, SMALL_BYTES, attested,
 };
 use crate::backup::SeenBefore;
 
@@ -31,24 +29,22 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`] if nobody answers.
     pub async fn backups(&self, key: &SchnorrKey) -> Result<Kept, FederationError> {
-        let (challenge, path, quorum) = (self.challenge()?, &paths::backup(key), self.quorum());
-        let backups = &RefCell::new(Vec::<Backup>::new());
+        let (path, quorum) = (&paths::backup(key), self.quorum());
+        let limit = MAX_SEALED_BYTES + SMALL_BYTES;
+        let question = Question::Attested { path, body: None, wait_seconds: 0, limit };
+        let mut backups = Vec::<Backup>::new();
         let answers = self
-            .ask(Enough::new(quorum.all_honest(), quorum), quorum.guardians(), |guardian| async move {
-                let limit = MAX_SEALED_BYTES + SMALL_BYTES;
-                let answer: Option<Backup> = self.attested(guardian, path, &challenge, None, limit).await?;
-                let Some(backup) = answer else { return Ok(()) };
+            .ask(Enough::new(quorum.all_honest(), quorum), quorum.guardians(), question, |_, sent| {
+                let Some(backup) = attested::<Option<Backup>>(sent)? else { return Ok(()) };
                 if !backup.verify(&self.federation, key) {
                     return Err(GuardianFault::WrongBackup);
                 }
-                let mut backups = backups.borrow_mut();
                 let older = |known: &Backup| known.version < backup.version;
                 let place = backups.iter().position(older).unwrap_or(backups.len());
                 backups.insert(place, backup);
                 Ok(())
             })
             .await?;
-        let backups = backups.take();
         let seen = match answers.len() {
             _ if !backups.is_empty() => SeenBefore::Seen,
             answered if answered >= quorum.all_honest() => SeenBefore::Never,
@@ -63,22 +59,26 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`] if nobody answers.
     pub async fn store_backup(&self, key: &SchnorrKey, backup: &Backup) -> Result<bool, FederationError> {
-        let (challenge, path, quorum) = (self.challenge()?, &paths::backup(key), self.quorum());
-        let (body, kept) = (&Bytes::from(backup.to_bytes()), &Cell::new(0));
-        self.ask(Enough::new(quorum.guardians(), quorum), quorum.guardians(), |guardian| async move {
-            match self.attested_put(guardian, path, &challenge, body.clone()).await {
-                Ok(version) => {
-                    kept.set(kept.get() + usize::from(version >= backup.version));
-                    Ok(())
-                }
+        let (path, quorum) = (&paths::backup(key), self.quorum());
+        let body = Some(Bytes::from(backup.to_bytes()));
+        let question = Question::Attested { path, body, wait_seconds: 0, limit: SMALL_BYTES };
+        let mut kept = 0;
+        self.ask(
+            Enough::new(quorum.guardians(), quorum),
+            quorum.guardians(),
+            question,
+            |_, sent| match sent {
                 // It limits writing, and is there for everything else.
                 Err(GuardianFault::Busy(_)) => {
                     Err(GuardianFault::Refused { status: 429, code: String::new() })
                 }
-                Err(fault) => Err(fault),
-            }
-        })
+                sent => {
+                    kept += usize::from(attested::<u64>(sent)? >= backup.version);
+                    Ok(())
+                }
+            },
+        )
         .await?;
-        Ok(kept.get() > 2 * quorum.faulty())
+        Ok(kept > 2 * quorum.faulty())
     }
 }

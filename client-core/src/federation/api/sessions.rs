@@ -4,6 +4,7 @@ use rekindle_protocol::{
     api::paths,
     bytes::Hash,
     chain::{ChainError, check_signature},
+    encoding::Canonical,
     session::{HashedItems, HashedSession, MAX_SESSION_BYTES, SessionStatus, SignedSession},
 };
 
@@ -14,7 +15,7 @@ use super::{
         call::Limits,
         query::{AnyValid, CountStrategy},
     },
-    ANSWER_MS, FederationApi, SMALL_BYTES,
+    ANSWER_MS, FederationApi, Question, SMALL_BYTES, attested,
 };
 use crate::platform::Request;
 
@@ -27,12 +28,14 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`].
     pub async fn session_count(&self) -> Result<u64, FederationError> {
-        let challenge = self.challenge()?;
         let quorum = self.quorum();
-        self.ask(CountStrategy::new(quorum), quorum.all_honest(), |guardian| async move {
-            self.attested(guardian, paths::SESSION_COUNT, &challenge, None, SMALL_BYTES).await
-        })
-        .await
+        let question = Question::Attested {
+            path: paths::SESSION_COUNT,
+            body: None,
+            wait_seconds: 0,
+            limit: SMALL_BYTES,
+        };
+        self.ask(CountStrategy::new(quorum), quorum.all_honest(), question, |_, sent| attested(sent)).await
     }
 
     /// A signed session from any guardian. Its signature, index and items root have been checked.
@@ -62,17 +65,21 @@ impl FederationApi {
         index: u64,
         check: &dyn Fn(&SignedSession) -> Result<(), ChainError>,
     ) -> Result<Served<SignedSession>, FederationError> {
-        self.ask(AnyValid::new(self.quorum()), 1, |guardian| async move {
+        let request = |guardian| {
             let mut request = Request::get(self.at(guardian, &paths::session(index))?);
             request.bypass_cache = self.guardians.borrow().has_lied(guardian);
-            let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
-            match self.call(guardian, request, limits).await?.decode()? {
-                SessionStatus::Complete(value) => {
-                    check(&value)?;
-                    Ok(Served { guardian, value })
-                }
-                _ => Err(GuardianFault::Missing(index)),
+            Ok(request)
+        };
+        let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
+        let question = Question::Plain { request: &request, limits };
+        self.ask(AnyValid::new(self.quorum()), 1, question, |guardian, sent| match SessionStatus::from_bytes(
+            &sent?,
+        )? {
+            SessionStatus::Complete(value) => {
+                check(&value)?;
+                Ok(Served { guardian, value })
             }
+            _ => Err(GuardianFault::Missing(index)),
         })
         .await
     }
@@ -105,13 +112,13 @@ impl FederationApi {
         wait_seconds: u64,
         has_begun: bool,
     ) -> Result<KnownSession, FederationError> {
-        let challenge = self.challenge()?;
         let path = &paths::session(index);
         let quorum = self.quorum();
+        let question =
+            Question::Attested { path, body: None, wait_seconds, limit: MAX_SESSION_BYTES + ENVELOPE_BYTES };
         // All at once: while they wait, a silent guardian can't be told from a patient one.
-        self.ask(SessionQuery::new(quorum), quorum.guardians(), |guardian| async move {
-            let limit = MAX_SESSION_BYTES + ENVELOPE_BYTES;
-            let status = self.attested(guardian, path, &challenge, Some(wait_seconds), limit).await?;
+        self.ask(SessionQuery::new(quorum), quorum.guardians(), question, |_, sent| {
+            let status = attested(sent)?;
             match &status {
                 SessionStatus::Complete(session) => self.check_session(index, session)?,
                 SessionStatus::Initial if has_begun => return Err(GuardianFault::Missing(index)),

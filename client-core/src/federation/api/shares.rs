@@ -1,7 +1,5 @@
 //! Guardians' signature shares for what the mint issued.
 
-use std::cell::RefCell;
-
 use bytes::Bytes;
 use rekindle_protocol::{
     api::paths,
@@ -15,7 +13,7 @@ use super::{
     super::{
         FederationError, GuardianFault, GuardianId, SharesVerdict, answers::UntilSatisfied, call::Limits,
     },
-    ANSWER_MS, FederationApi, SMALL_BYTES,
+    ANSWER_MS, FederationApi, Question, SMALL_BYTES,
 };
 use crate::platform::Request;
 
@@ -66,11 +64,10 @@ impl FederationApi {
         request: &dyn Fn(GuardianId) -> Result<Request, GuardianFault>,
     ) -> Result<(), FederationError> {
         let quorum = self.quorum();
-        let check = &RefCell::new(check);
-        self.ask(UntilSatisfied::new(quorum), quorum.one_honest(), |guardian| async move {
-            let limits = Limits { bytes: limit, milliseconds: 3 * ANSWER_MS };
-            let answer = self.call(guardian, request(guardian)?, limits).await?.decode()?;
-            match (*check.borrow_mut())(guardian, answer) {
+        let limits = Limits { bytes: limit, milliseconds: 3 * ANSWER_MS };
+        let question = Question::Plain { request, limits };
+        self.ask(UntilSatisfied::new(quorum), quorum.one_honest(), question, |guardian, sent| {
+            match check(guardian, SharesAnswer::from_bytes(&sent?)?) {
                 SharesVerdict::Wrong => Err(GuardianFault::WrongShares),
                 verdict => Ok(verdict),
             }

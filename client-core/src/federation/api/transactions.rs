@@ -14,7 +14,7 @@ use super::{
         answers::{Enough, StatusQuery},
         call::Limits,
     },
-    ANSWER_MS, FederationApi, SMALL_BYTES,
+    ANSWER_MS, FederationApi, Question, SMALL_BYTES, attested,
 };
 use crate::platform::Request;
 
@@ -31,21 +31,17 @@ impl FederationApi {
         let bytes = Bytes::from(transaction.to_bytes());
         let quorum = self.quorum();
         let wanted = if to_all { quorum.guardians() } else { quorum.one_honest() };
-        let bytes = &bytes;
+        let request = |guardian| Ok(Request::post(self.at(guardian, paths::TRANSACTIONS)?, bytes.clone()));
+        let limits = Limits { bytes: SMALL_BYTES, milliseconds: ANSWER_MS };
+        let question = Question::Plain { request: &request, limits };
         let answers = self
-            .ask(Enough::new(wanted, quorum), wanted, |guardian| async move {
-                let request = Request::post(self.at(guardian, paths::TRANSACTIONS)?, bytes.clone());
-                match self
-                    .call(guardian, request, Limits { bytes: SMALL_BYTES, milliseconds: ANSWER_MS })
-                    .await
-                {
-                    Ok(answer) => answer.decode(),
-                    // What is wrong with it for ever is refused at the door.
-                    Err(GuardianFault::Refused { status: 422, code }) => {
-                        rejection(&code).ok_or(GuardianFault::Refused { status: 422, code })
-                    }
-                    Err(fault) => Err(fault),
+            .ask(Enough::new(wanted, quorum), wanted, question, |_, sent| match sent {
+                Ok(answer) => Ok(TransactionStatus::from_bytes(&answer)?),
+                // What is wrong with it for ever is refused at the door.
+                Err(GuardianFault::Refused { status: 422, code }) => {
+                    rejection(&code).ok_or(GuardianFault::Refused { status: 422, code })
                 }
+                Err(fault) => Err(fault),
             })
             .await?;
         let rejection = answers.iter().find_map(|status| match status {
@@ -67,13 +63,10 @@ impl FederationApi {
         txid: &TxId,
         wait_seconds: u64,
     ) -> Result<TransactionStatus, FederationError> {
-        let challenge = self.challenge()?;
         let path = &paths::transaction(txid);
         let quorum = self.quorum();
-        self.ask(StatusQuery::new(quorum), quorum.guardians(), |guardian| async move {
-            self.attested(guardian, path, &challenge, Some(wait_seconds), SMALL_BYTES).await
-        })
-        .await
+        let question = Question::Attested { path, body: None, wait_seconds, limit: SMALL_BYTES };
+        self.ask(StatusQuery::new(quorum), quorum.guardians(), question, |_, sent| attested(sent)).await
     }
 }
 
