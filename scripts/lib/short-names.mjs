@@ -20,7 +20,7 @@ export async function shortenNames(module, glue) {
   if (code !== 0) throw new Failure(`wasm-opt could not shorten names: ${stderr}`);
   const { imports, exports } = JSON.parse(stdout);
   const text = renameImports(readFileSync(glue, 'utf8'), imports);
-  writeFileSync(glue, arrows(modern(renameExports(text, exports))));
+  writeFileSync(glue, classChecks(arrows(modern(renameExports(text, exports)))));
 }
 
 /** What the glue code does for browsers that have no module workers. */
@@ -43,6 +43,15 @@ function arrows(text) {
   return text
     .replace(/function\(\) \{ return handleError\(function \(([^)]*)\) (\{[^]*?\n {8}\}), arguments\); \}/g, '(...all) => handleError(($1) => $2, all)')
     .replace(/^( {8}\w+: )function\(([^)]*)\) \{/gm, '$1($2) => {');
+}
+
+const CLASS_CHECK = /let result;\s*try \{\s*result = (arg0 instanceof \w+);\s*\} catch \(_\) \{\s*result = false;\s*\}\s*const ret = result;\s*return ret;/g;
+
+/** Checks of an object's class, each of which expects that the browser has no such class, in one function. */
+function classChecks(text) {
+  const short = text.replace(CLASS_CHECK, 'return holds(() => $1);');
+  if (short === text) throw new Failure('the glue code checks no class');
+  return `${short}\nfunction holds(check) {\n    try {\n        return check();\n    } catch {\n        return false;\n    }\n}\n`;
 }
 
 function renameImports(text, imports) {

@@ -92,7 +92,7 @@ async fn collect(response: Response, limit: usize) -> Result<Vec<u8>, GuardianFa
 /// or compared, and a wallet in a browser has no other use for one.
 async fn problem_code(response: Response) -> String {
     let body = collect(response, MAX_PROBLEM_BYTES).await.unwrap_or_default();
-    let text = String::from_utf8_lossy(&body);
+    let text = std::str::from_utf8(&body).unwrap_or_default();
     let mut parts = text.split('"').skip_while(|part| *part != "code").skip(1);
     let is_member = parts.next().is_some_and(|between| between.trim() == ":");
     let code = parts.next().filter(|_| is_member).unwrap_or_default();

@@ -104,7 +104,7 @@ impl Shared {
             return Ok(current);
         }
         let fresh = Connection::open(&self.name).await?;
-        if self.filled.get() && fresh.scan(None, Some(1)).await?.is_empty() {
+        if self.filled.get() && fresh.scan(key_range(&[], None)?, Some(1)).await?.is_empty() {
             // It was deleted, and opening it has made an empty one: nothing may be written there as if it were whole.
             drop(fresh);
             Rexie::delete(&self.name).await.map_err(|error| translate(&error))?;
@@ -137,11 +137,11 @@ impl Connection {
         }
     }
 
-    async fn scan(&self, range: Option<KeyRange>, limit: Option<u32>) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, range: KeyRange, limit: Option<u32>) -> Result<Vec<KeyValue>, StoreError> {
         let (_transaction, store) = self.begin(TransactionMode::ReadOnly)?;
         // Both are queued before either is awaited, in one transaction, so they describe one moment.
         let (keys, values) =
-            join(store.get_all_keys(range.clone(), limit), store.get_all(range, limit)).await;
+            join(store.get_all_keys(Some(range.clone()), limit), store.get_all(Some(range), limit)).await;
         let keys = keys.map_err(|error| translate(&error))?;
         let values = values.map_err(|error| translate(&error))?;
         keys.into_iter().zip(values).map(|(key, value)| Ok((key_bytes(key)?, value_bytes(value)?))).collect()
@@ -179,8 +179,8 @@ impl Drop for Connection {
 
 /// What is asked of a database. All of it is of one type, and what it gives too, because every future is code of its own.
 enum Job {
-    /// The entries in a range of keys, all for none, at most so many.
-    Read(Option<KeyRange>, Option<u32>),
+    /// The entries in a range of keys, at most so many.
+    Read(KeyRange, Option<u32>),
     /// All of these writes, or none.
     Write(Vec<Write>),
 }
@@ -189,7 +189,6 @@ enum Job {
 enum Write {
     Puts(Vec<(Uint8Array, Uint8Array)>),
     Delete(JsValue),
-    Clear,
 }
 
 impl Write {
@@ -206,10 +205,8 @@ impl Write {
                 }
                 Operation::Delete { key } => writes.push(Write::Delete(js_bytes(&key).into())),
                 Operation::DeletePrefix { prefix } => {
-                    writes.push(match key_range(&prefix, prefix_end(&prefix))? {
-                        Some(range) => Write::Delete(range.into()),
-                        None => Write::Clear,
-                    })
+                    let range = key_range(&prefix, prefix_end(&prefix))?;
+                    writes.push(Write::Delete(range.into()));
                 }
             }
         }
@@ -222,7 +219,6 @@ impl Write {
                 store.put_all(puts.iter().map(|(key, value)| (value.into(), Some(JsValue::from(key))))),
             ),
             Write::Delete(keys) => Box::pin(store.delete(keys.clone())),
-            Write::Clear => Box::pin(store.clear()),
         }
     }
 }
@@ -257,15 +253,14 @@ async fn detached(
     receiver.await.unwrap_or_else(|_| Err(StoreError::ConnectionLost("the task ended".to_owned())))
 }
 
-/// Keys from `lower` up to but not including `upper`; none stands for all keys.
-fn key_range(lower: &[u8], upper: Option<Vec<u8>>) -> Result<Option<KeyRange>, StoreError> {
+/// Keys from `lower` up to but not including `upper`, if there is one.
+fn key_range(lower: &[u8], upper: Option<Vec<u8>>) -> Result<KeyRange, StoreError> {
     let from = js_bytes(lower).into();
     let range = match upper {
         Some(upper) => KeyRange::bound(&from, &js_bytes(&upper).into(), Some(false), Some(true)),
-        None if lower.is_empty() => return Ok(None),
         None => KeyRange::lower_bound(&from, Some(false)),
     };
-    range.map(Some).map_err(|error| translate(&rexie::Error::from(error)))
+    range.map_err(|error| translate(&error.into()))
 }
 
 fn js_bytes(bytes: &[u8]) -> Uint8Array {
@@ -288,7 +283,7 @@ fn key_bytes(key: JsValue) -> Result<Vec<u8>, StoreError> {
 impl Store for IndexedDbStore {
     async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
         let range = KeyRange::only(&js_bytes(key).into()).map_err(|error| translate(&error.into()))?;
-        let found = self.run(Job::Read(Some(range), None)).await?.pop();
+        let found = self.run(Job::Read(range, None)).await?.pop();
         self.shared.filled.set(self.shared.filled.get() || found.is_some());
         Ok(found.map(|(_, value)| value))
     }
