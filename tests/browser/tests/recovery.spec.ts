@@ -5,6 +5,23 @@ import type { Fault } from '../harness/fault-proxy.js';
 import { expect, test } from '../harness/fixtures.js';
 import { WalletPage } from '../harness/wallet-page.js';
 
+/** How often a page is killed, each time at another moment. */
+const KILLS = 10;
+
+/** A moment within the next second, in milliseconds: by chance, and the same in every run. */
+function moment(seed: number): number {
+  return ((seed * 2_654_435_761) >>> 0) % 1_000;
+}
+
+/** The process that runs page and worker is gone at once, as when a phone runs out of memory. */
+async function kill({ page }: WalletPage): Promise<void> {
+  const crashed = page.waitForEvent('crash');
+  const devtools = await page.context().newCDPSession(page);
+  void devtools.send('Page.crash').catch(() => {});
+  await crashed;
+  await page.close();
+}
+
 /** The app shows no more lines of history than this. */
 const LINES = 200;
 
@@ -66,12 +83,7 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
   const saved = () => first.page.evaluate(() => Number(document.querySelector<HTMLElement>('[data-testid=recovery-sessions]')?.dataset['snapshots']));
   await expect.poll(saved, { timeout: 60_000 }).toBeGreaterThan(0);
 
-  // The process that runs page and worker is gone at once, as when a phone runs out of memory.
-  const crashed = first.page.waitForEvent('crash');
-  const devtools = await device.newCDPSession(first.page);
-  void devtools.send('Page.crash').catch(() => {});
-  await crashed;
-  await first.page.close();
+  await kill(first);
 
   const asked = watch.urls.length;
   const second = await WalletPage.open(device, watch);
@@ -83,6 +95,33 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
   expect(Math.min(...ranges.map(firstSession))).toBe(resumedAt);
   console.log(`  resumed at session ${resumedAt} of ${forged.history.sessions}`);
   await expectForged(second, forged.history);
+});
+
+test('a page killed at random moments, again and again, ends with the same', async ({ newDevice, watch, forged }) => {
+  const device = await newDevice();
+  const states: (string | null)[] = [];
+  // Slow enough to be killed in the middle, and then quick enough to be killed at the end.
+  await device.route(/\/v\d+\/(recovery\?|sessions\/\d+$)/, async (route) => {
+    await new Promise((resolve) => setTimeout(resolve, states.length < KILLS / 2 ? 150 : 0));
+    // The page may be gone by now.
+    await route.continue().catch(() => {});
+  });
+  watch.keepWordsSecret(FORGED_WORDS.split(' '));
+  let wallet = await WalletPage.open(device, watch);
+  await wallet.tryToRecover(FORGED_WORDS, forged.invite);
+  await expect(wallet.at('page-recovering')).toBeVisible();
+  for (let seed = 1; seed <= KILLS; seed += 1) {
+    await wallet.page.waitForTimeout(moment(seed));
+    const state = wallet.at('recovery-state');
+    states.push((await state.isVisible()) ? await state.getAttribute('data-state') : null);
+    await kill(wallet);
+    wallet = await WalletPage.open(device, watch);
+  }
+  console.log(`  killed while ${states.join(', ')}`);
+  expect(states.filter((state) => state === 'running').length).toBeGreaterThan(2);
+  await expect(wallet.at('recovery-continue').or(wallet.at('page-home'))).toBeVisible({ timeout: 90_000 });
+  if (await wallet.at('recovery-continue').isVisible()) await wallet.openRecovered();
+  await expectForged(wallet, forged.history);
 });
 
 test('one of four guardians stopped', async ({ newWallet, forged }) => {
