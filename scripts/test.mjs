@@ -18,7 +18,7 @@ import { runWasmTests } from './lib/wasm-tests.mjs';
 const BROWSER_TESTS = 'tests/browser';
 
 /** For how long the simulation of guardians takes new seeds; a soak sets the variable to hours. */
-const SIMULATION_SECONDS = process.env.REKINDLE_SIMULATION_SECONDS ?? '240';
+const SIMULATION_SECONDS = process.env.REKINDLE_SIMULATION_SECONDS ?? '600';
 
 const rustTests = () =>
   run('cargo', ['test', '--workspace'], { label: 'Rust tests', env: { REKINDLE_SIMULATION_SECONDS: SIMULATION_SECONDS } });
