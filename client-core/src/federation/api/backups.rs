@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use rekindle_protocol::{
-    api::paths,
+    api::{UNKNOWN_VERSION, paths},
     backup::{Backup, MAX_SEALED_BYTES},
     bytes::SchnorrKey,
     encoding::Canonical,
@@ -33,8 +33,16 @@ impl FederationApi {
         let limit = MAX_SEALED_BYTES + SMALL_BYTES;
         let question = Question::Attested { path, body: None, wait_seconds: 0, limit };
         let mut backups = Vec::<Backup>::new();
+        let mut without = 0;
         let answers = self
             .ask(Enough::new(quorum.all_honest(), quorum), quorum.guardians(), question, |_, sent| {
+                // Guardians that keep no backups at all: nobody waits for others because of them.
+                if let Err(GuardianFault::Refused { status: 404, code }) = &sent
+                    && code != UNKNOWN_VERSION
+                {
+                    without += 1;
+                    return Ok(());
+                }
                 let Some(backup) = attested::<Option<Backup>>(sent)? else { return Ok(()) };
                 if !backup.verify(&self.federation, key) {
                     return Err(GuardianFault::WrongBackup);
@@ -47,7 +55,7 @@ impl FederationApi {
             .await?;
         let seen = match answers.len() {
             _ if !backups.is_empty() => SeenBefore::Seen,
-            answered if answered >= quorum.all_honest() => SeenBefore::Never,
+            answered if answered >= quorum.all_honest() + without => SeenBefore::Never,
             _ => SeenBefore::Unknown,
         };
         Ok(Kept { seen, backups })

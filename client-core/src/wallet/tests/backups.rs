@@ -407,6 +407,20 @@ async fn never_takes_as_many_guardians_as_there_are_honest_ones() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_silent_guardian_does_not_delay_a_recovery_where_the_others_keep_no_backups() {
+    let world = World::new();
+    let alice = world.wallet().await;
+    let began = world.runtime.now();
+    drop(world.recover(&alice.seed_words()).await);
+    let honest = world.runtime.now() - began;
+    world.guardians.set(3, Behaviour::Silent);
+    let began = world.runtime.now();
+    drop(world.recover(&alice.seed_words()).await);
+    let took = world.runtime.now() - began;
+    assert!(took < honest + 3_000, "{took} ms, and {honest} with all guardians");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_seed_that_was_here_before_is_not_taken_for_a_new_wallet() {
     let world = world();
     let platform = world.platform();
