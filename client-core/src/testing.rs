@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 pub mod clock;
+pub mod crashes;
+pub mod dying;
 pub mod federation;
 pub mod guardians;
 pub mod meddler;

@@ -12,7 +12,7 @@ mod complete;
 mod draft;
 mod error;
 mod follow;
-mod keys;
+pub(crate) mod keys;
 mod lane;
 mod live;
 mod overview;

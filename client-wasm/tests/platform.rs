@@ -7,6 +7,7 @@ use std::rc::Rc;
 use async_trait::async_trait;
 use futures::StreamExt;
 use rekindle_client::platform::{Batch, Request, Scan, Store, StoreError, Transport, TransportError};
+use rekindle_client::testing::crashes::recovery_survives_every_crash;
 use rekindle_client::testing::runtime::runtime_conformance;
 use rekindle_client::testing::store::{StoreFixture, store_conformance};
 use rekindle_wasm::platform::{BrowserRuntime, FetchTransport, IndexedDbStore};
@@ -32,6 +33,12 @@ async fn the_runtime_passes_the_conformance_suite() {
 #[wasm_bindgen_test]
 async fn the_store_passes_the_conformance_suite() {
     store_conformance(&Databases).await;
+}
+
+#[wasm_bindgen_test]
+async fn the_crash_matrix_holds_in_indexed_db() {
+    let crashes = recovery_survives_every_crash(&Databases, Rc::new(BrowserRuntime)).await;
+    assert!(crashes.iter().filter(|crash| crash.lost > 0).count() >= 3, "none of them died in the middle");
 }
 
 #[wasm_bindgen_test]

@@ -69,31 +69,10 @@ impl Store for MemoryStore {
 
 #[cfg(test)]
 mod tests {
-    use std::cell::RefCell;
-    use std::collections::HashMap;
-    use std::rc::Rc;
-
-    use async_trait::async_trait;
-
-    use super::MemoryStore;
-    use crate::platform::Store;
-    use crate::testing::store::{StoreFixture, store_conformance};
-
-    #[derive(Default)]
-    struct MemoryFixture {
-        stores: RefCell<HashMap<String, MemoryStore>>,
-    }
-
-    #[async_trait(?Send)]
-    impl StoreFixture for MemoryFixture {
-        async fn open(&self, name: &str) -> Rc<dyn Store> {
-            let mut stores = self.stores.borrow_mut();
-            Rc::new(stores.entry(name.to_owned()).or_default().clone())
-        }
-    }
+    use crate::testing::store::{MemoryStores, store_conformance};
 
     #[test]
     fn passes_the_conformance_suite() {
-        futures::executor::block_on(store_conformance(&MemoryFixture::default()));
+        futures::executor::block_on(store_conformance(&MemoryStores::default()));
     }
 }

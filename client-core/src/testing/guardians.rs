@@ -75,6 +75,8 @@ struct State {
     judge: Option<Rc<Judge>>,
     /// Without it guardians keep no backups.
     backups: Option<KeptBackups>,
+    /// Most sessions in one answer.
+    at_once: usize,
 }
 
 /// The guardians of a [`TestFederation`], as a [`Transport`]. Clones share everything.
@@ -113,6 +115,7 @@ impl TestGuardians {
             known,
             judge: None,
             backups: None,
+            at_once: usize::MAX,
         };
         Self { state: Rc::new(RefCell::new(state)), runtime }
     }
@@ -130,6 +133,11 @@ impl TestGuardians {
     /// Moves a guardian to another host. It announces nothing.
     pub fn relocate(&self, guardian: GuardianId, host: &str) {
         self.state.borrow_mut().hosts[usize::from(guardian)] = host.to_owned();
+    }
+
+    /// Has guardians give so many sessions in one answer at most.
+    pub fn serve_at_most(&self, sessions: usize) {
+        self.state.borrow_mut().at_once = sessions;
     }
 
     /// From now on transactions are accepted into a session that stays open.

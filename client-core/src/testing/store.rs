@@ -1,11 +1,14 @@
 //! The suite for [`Store`].
 
-use std::rc::Rc;
+use std::{cell::RefCell, collections::HashMap, rc::Rc};
 
 use async_trait::async_trait;
 use futures::future::join_all;
 
-use crate::platform::{Batch, KeyValue, Scan, Store};
+use crate::{
+    platform::{Batch, KeyValue, Scan, Store},
+    store::MemoryStore,
+};
 
 /// Opens the stores under test.
 #[async_trait(?Send)]
@@ -13,6 +16,17 @@ pub trait StoreFixture {
     /// Opens the store called `name`: empty the first time, with its content after that. It
     /// panics if it can't.
     async fn open(&self, name: &str) -> Rc<dyn Store>;
+}
+
+/// Stores in memory.
+#[derive(Default)]
+pub struct MemoryStores(RefCell<HashMap<String, MemoryStore>>);
+
+#[async_trait(?Send)]
+impl StoreFixture for MemoryStores {
+    async fn open(&self, name: &str) -> Rc<dyn Store> {
+        Rc::new(self.0.borrow_mut().entry(name.to_owned()).or_default().clone())
+    }
 }
 
 /// Panics unless the stores of `fixture` keep every promise of [`Store`].

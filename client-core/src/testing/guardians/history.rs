@@ -26,7 +26,7 @@ impl TestGuardians {
     ) -> Option<(Vec<u8>, SignedSession)> {
         let state = self.state.borrow();
         let (mut body, mut last) = (Vec::new(), None);
-        let to = range.to.min(state.federation.sessions.len());
+        let to = range.to.min(state.federation.sessions.len()).min(range.from.saturating_add(state.at_once));
         for session in state.federation.sessions.get(range.from..to)? {
             let mut framed = Vec::new();
             write_record(&record(session.clone()), &mut framed);

@@ -239,11 +239,11 @@ async fn what_was_decided_without_the_history_of_operations_is_not_paid_twice() 
 }
 
 /// Guardians who take long to answer questions for history from a session on.
-struct Late {
-    inner: TestGuardians,
-    from: u64,
-    milliseconds: u64,
-    runtime: Rc<dyn Runtime>,
+pub(super) struct Late {
+    pub inner: TestGuardians,
+    pub from: u64,
+    pub milliseconds: u64,
+    pub runtime: Rc<dyn Runtime>,
 }
 
 #[async_trait::async_trait(?Send)]

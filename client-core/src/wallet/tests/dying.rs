@@ -6,55 +6,14 @@ use super::{
 };
 use crate::{
     modules::mint::Mint,
-    platform::{KeyValue, Operation, Scan, StoreError},
+    platform::{Operation, Scan},
     recovery::{KINDS, RUNNING_PREFIX},
+    testing::{
+        crashes::recovery_survives_every_crash,
+        dying::{DyingStore, put_by},
+        store::MemoryStores,
+    },
 };
-
-/// A store that dies at a commit: before it is written, or after it is, but before anybody learns that.
-struct DyingStore {
-    store: Rc<dyn Store>,
-    commits_left: Cell<usize>,
-    dies_after_writing: bool,
-    /// What was committed.
-    batches: RefCell<Vec<Batch>>,
-}
-
-impl DyingStore {
-    fn new(platform: &Platform, commits_left: usize, dies_after_writing: bool) -> Rc<Self> {
-        let (store, batches) = (platform.store.clone(), RefCell::default());
-        Rc::new(Self { store, commits_left: commits_left.into(), dies_after_writing, batches })
-    }
-
-    fn is_dead(&self) -> bool {
-        self.commits_left.get() == 0
-    }
-}
-
-#[async_trait::async_trait(?Send)]
-impl Store for DyingStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.get(key).await
-    }
-
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
-        self.store.scan(scan).await
-    }
-
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let died = || StoreError::ConnectionLost("the process died".into());
-        match self.commits_left.get() {
-            0 => return Err(died()),
-            1 if !self.dies_after_writing => {
-                self.commits_left.set(0);
-                return Err(died());
-            }
-            left => self.commits_left.set(left - 1),
-        }
-        self.batches.borrow_mut().push(batch.clone());
-        self.store.commit(batch).await?;
-        if self.is_dead() { Err(died()) } else { Ok(()) }
-    }
-}
 
 /// Runs a wallet's background until everything is back, saving at every chance, or until its store is dead.
 async fn run_until_dead(wallet: &Wallet, dying: &DyingStore) {
@@ -65,6 +24,42 @@ async fn run_until_dead(wallet: &Wallet, dying: &DyingStore) {
         }
     };
     with_background(wallet, dead).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_crash_matrix_holds_in_memory() {
+    let crashes = recovery_survives_every_crash(&MemoryStores::default(), World::new().runtime).await;
+    let lost = crashes.iter().map(|crash| crash.lost);
+    assert!(lost.clone().filter(|lost| *lost > 0).count() >= 3, "{crashes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crash_at_any_moment_costs_about_a_second() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.with(|federation| (0..300).for_each(|_| drop(federation.close(vec![]).clone())));
+    world.guardians.serve_at_most(2);
+    let (inner, runtime) = (world.guardians.clone(), world.runtime.clone());
+    let slow = Rc::new(aside::Late { inner, from: 0, milliseconds: 600, runtime });
+    for moment in (0..).map(|number| 370 * number) {
+        let platform = Platform { transport: slow.clone(), ..world.platform() };
+        let wallet = Wallet::recover(platform.clone(), &alice.seed_words(), &world.invite).await.unwrap();
+        let read = Rc::new(RefCell::new(Vec::new()));
+        let (reading, clock) = (read.clone(), world.runtime.clone());
+        wallet.on_recovery(Rc::new(move |progress| {
+            reading.borrow_mut().push((clock.now(), progress.sessions_done));
+        }));
+        with_background(&wallet, world.runtime.sleep(moment)).await;
+        if !wallet.is_recovering() {
+            assert!(moment > 4_000, "there was no time to die in {moment} ms");
+            break;
+        }
+        drop(wallet);
+        let saved = Wallet::open(platform).await.unwrap().recovery().unwrap().sessions_done;
+        let now = world.runtime.now();
+        let lost_since = read.borrow().iter().find(|(_, done)| *done > saved).map_or(now, |(time, _)| *time);
+        assert!(now - lost_since <= 1_300, "after {moment} ms the work of {} ms was lost", now - lost_since);
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -91,7 +86,7 @@ async fn recovery_ends_the_same(world: World) {
     for dies_after_writing in [false, true] {
         for commit in 1.. {
             let platform = world.platform();
-            let dying = DyingStore::new(&platform, commit, dies_after_writing);
+            let dying = DyingStore::new(platform.store.clone(), commit, dies_after_writing);
             let on_it = Platform { store: dying.clone(), ..platform.clone() };
             if let Ok(wallet) = Wallet::recover(on_it, &words, &world.invite).await {
                 run_until_dead(&wallet, &dying).await;
@@ -136,7 +131,7 @@ async fn lanes_end_the_same_wherever_they_die() {
     for dies_after_writing in [false, true] {
         for commit in 1.. {
             let platform = two_lanes(&world, &alice).await;
-            let dying = DyingStore::new(&platform, commit, dies_after_writing);
+            let dying = DyingStore::new(platform.store.clone(), commit, dies_after_writing);
             let on_it = Platform { store: dying.clone(), ..platform.clone() };
             if let Ok(wallet) = Wallet::open(on_it).await {
                 run_until_dead(&wallet, &dying).await;
@@ -155,14 +150,6 @@ async fn lanes_end_the_same_wherever_they_die() {
     }
 }
 
-/// What a batch puts under a key.
-fn put_by<'a>(batch: &'a Batch, key: &str) -> Option<&'a [u8]> {
-    batch.operations().iter().find_map(|operation| match operation {
-        Operation::Put { key: found, value } if found == key.as_bytes() => Some(&**value),
-        _ => None,
-    })
-}
-
 #[tokio::test(start_paused = true)]
 async fn each_lane_saves_and_finalizes_in_one_batch_and_once() {
     let world = World::new();
@@ -171,12 +158,12 @@ async fn each_lane_saves_and_finalizes_in_one_batch_and_once() {
     let federation = alice.context().unwrap().federation;
     let stored = platform.store.get(keys::RECOVERY.as_bytes()).await.unwrap().unwrap();
     let mut before = RecoveryRecord::read(federation, &stored);
-    let recorder = DyingStore::new(&platform, usize::MAX, false);
+    let recorder = DyingStore::immortal(platform.store.clone());
     let wallet = Wallet::open(Platform { store: recorder.clone(), ..platform }).await.unwrap();
     run_until_dead(&wallet, &recorder).await;
 
     let (mut saved, mut finalized) = ([0; KINDS.len()], [0; KINDS.len()]);
-    for batch in recorder.batches.borrow().iter() {
+    for batch in &recorder.written() {
         let Some(record) = put_by(batch, keys::RECOVERY) else {
             assert!(!batch.operations().iter().any(|operation| is_under(operation, "recovery/")));
             continue;
@@ -222,8 +209,10 @@ async fn a_payment_is_made_once_wherever_it_dies() {
             let bob = Wallet::create(Platform { store: store.clone(), ..world.platform() }).await.unwrap();
             bob.join(&world.invite).await.unwrap();
             let platform = Platform { store: store.clone(), ..world.platform() };
-            let platform =
-                Platform { store: DyingStore::new(&platform, commit, dies_after_writing), ..platform };
+            let platform = Platform {
+                store: DyingStore::new(platform.store.clone(), commit, dies_after_writing),
+                ..platform
+            };
             let redeemed = Wallet::open(platform).await.unwrap().redeem(&sent.token).await;
             let bob = Wallet::open(Platform { store, ..world.platform() }).await.unwrap();
             if redeemed.is_err() && bob.balance() == Balance::default() {
