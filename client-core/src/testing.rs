@@ -9,6 +9,8 @@ pub mod crashes;
 pub mod dying;
 pub mod federation;
 pub mod guardians;
+#[cfg(test)]
+pub mod liars;
 pub mod meddler;
 pub mod runtime;
 pub mod store;

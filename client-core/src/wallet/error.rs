@@ -84,7 +84,7 @@ pub enum WalletError {
     /// The guardians answer, but have not decided in time; the transaction is stored and goes on.
     #[error("the federation has not decided yet")]
     Undecided,
-    /// f+1 guardians reject the transaction; it is kept and tried again.
+    /// f+1 guardians attest that they reject the transaction; it is kept and tried again.
     #[error("the federation rejected the transaction: {code}")]
     Rejected {
         /// The transaction.

@@ -32,8 +32,8 @@ const PATIENCE_MS: u64 = 60_000;
 impl Wallet {
     /// Submits a stored transaction and waits until it is decided. Safe to repeat at any time.
     ///
-    /// f+1 guardians who attest that it is accepted are believed; a rejection is believed when a signed session shows
-    /// what stands against it.
+    /// f+1 guardians who attest that it is accepted, or can never be, are believed; that an input is spent is believed when
+    /// a signed session shows it.
     pub(super) async fn submit(&self, txid: &TxId) -> Result<Outcome, WalletError> {
         let api = self.api()?;
         let runtime = self.platform().runtime.clone();
@@ -45,20 +45,21 @@ impl Wallet {
             // Following history may have decided it meanwhile.
             let Some(transaction) = stored else { return Ok(self.decided(txid)) };
             let submitted = api.submit(&transaction, to_all).await?;
-            match submitted.rejection.map(|rejection| rejection.reason) {
-                // Whoever names the session that spends an input needs no belief: the session proves it.
-                Some(RejectionReason::AlreadySpent { session, .. }) => {
-                    if let Some(outcome) = self.check_conflict(txid, &transaction, session).await? {
-                        return Ok(outcome);
-                    }
-                }
-                // Of f+1 guardians who refuse it for ever, at least one is honest.
-                Some(reason) if submitted.rejected_by > api.config().max_faulty() => {
-                    return Err(WalletError::Rejected { txid: *txid, code: reason.code().into() });
-                }
-                _ => {}
+            // Whoever names the session that spends an input needs no belief: the session proves it.
+            if let Some(RejectionReason::AlreadySpent { session, .. }) =
+                submitted.rejection.map(|rejection| rejection.reason)
+                && let Some(outcome) = self.check_conflict(txid, &transaction, session).await?
+            {
+                return Ok(outcome);
             }
-            let wait = if to_all { WAIT_SECONDS } else { FIRST_WAIT_SECONDS };
+            // Nobody signs what is said at the door, so it decides nothing: whoever stands in front of all guardians
+            // could have a payment made twice. It only says that there is no use in waiting.
+            let is_refused = to_all && submitted.rejected_by > api.config().max_faulty();
+            let wait = match (is_refused, to_all) {
+                (true, _) => 0,
+                (false, true) => WAIT_SECONDS,
+                (false, false) => FIRST_WAIT_SECONDS,
+            };
             to_all = true;
             match api.transaction_status(txid, wait).await? {
                 TransactionStatus::Accepted { session } => {
@@ -75,7 +76,7 @@ impl Wallet {
                 },
                 TransactionStatus::Pending | TransactionStatus::Unknown => {}
             }
-            if runtime.now() >= deadline {
+            if is_refused || runtime.now() >= deadline {
                 return Err(WalletError::Undecided);
             }
         }

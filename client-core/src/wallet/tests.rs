@@ -5,6 +5,7 @@ mod attested;
 mod backups;
 mod dying;
 mod forms;
+mod lies;
 mod moving;
 mod outage;
 mod payments;

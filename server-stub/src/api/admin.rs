@@ -152,14 +152,9 @@ pub async fn upgrade(
     _: Operator,
     Json(Upgrade { version }): Json<Upgrade>,
 ) -> Result<StatusCode, ApiError> {
-    noted(api.node.signal_upgrade(version).await)
-}
-
-/// What became of something that the node was asked to note.
-pub fn noted(result: Result<(), SubmitError>) -> Result<StatusCode, ApiError> {
-    match result {
+    match api.node.signal_upgrade(version).await {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(error @ SubmitError::Stopped) => Err(ApiError::unavailable("stopping", error.to_string())),
+        Err(SubmitError::Stopped) => Err(ApiError::unavailable("stopping", "the guardian is stopping")),
         Err(error) => Err(ApiError::unavailable("busy", error.to_string())),
     }
 }

@@ -38,7 +38,6 @@ mod serve;
 mod sessions;
 mod shares;
 mod status;
-mod suspensions;
 mod tls;
 mod transactions;
 mod withdrawals;

@@ -8,16 +8,12 @@ use rekindle_protocol::{
     transaction::{Input, Transaction},
 };
 
-use super::{Proposals, StateMachine};
+use super::StateMachine;
 use crate::dealer::{Deal, Dealt};
 
 const SPENT: TableDefinition<&[u8; 32], u64> = TableDefinition::new("test_spent");
 
-/// What this guardian wants frozen.
-const FROZEN: TableDefinition<(), u8> = TableDefinition::new("test_frozen");
-
-/// Accepts every nonce once, and nothing without inputs. Transactions with a tweak that two guardians propose to freeze
-/// are not accepted while they do.
+/// Accepts every nonce once, and nothing without inputs.
 pub struct TestMachine;
 
 impl TestMachine {
@@ -36,28 +32,12 @@ impl TestMachine {
         }
         Ok(Ok(()))
     }
-
-    /// Wants transactions with a tweak frozen, instead of those before.
-    pub fn freeze(txn: &WriteTransaction, tweak: Option<u8>) -> Result<(), redb::Error> {
-        let mut table = txn.open_table(FROZEN)?;
-        match tweak {
-            Some(tweak) => table.insert((), tweak)?,
-            None => table.remove(())?,
-        };
-        Ok(())
-    }
 }
 
 impl StateMachine for TestMachine {
     fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
         txn.open_table(SPENT)?;
-        txn.open_table(FROZEN)?;
         Ok(())
-    }
-
-    fn proposal(&self, txn: &ReadTransaction) -> Result<Vec<u8>, redb::Error> {
-        let frozen = txn.open_table(FROZEN)?.get(())?;
-        Ok(frozen.map_or(vec![], |tweak| vec![tweak.value()]))
     }
 
     fn check(
@@ -72,12 +52,8 @@ impl StateMachine for TestMachine {
         &self,
         txn: &WriteTransaction,
         session: u64,
-        proposals: &Proposals,
         transaction: &Transaction,
     ) -> Result<Result<(), Rejection>, redb::Error> {
-        if proposals.values().filter(|tweak| **tweak == transaction.tweak.0[..1]).count() >= 2 {
-            return Ok(Err(Rejection { reason: RejectionReason::IssuerSuspended, detail: String::new() }));
-        }
         let mut table = txn.open_table(SPENT)?;
         let verdict = Self::judge(&table, transaction)?;
         if verdict.is_ok() {
@@ -95,7 +71,7 @@ impl StateMachine for TestMachine {
         transaction: &Transaction,
         _: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error> {
-        self.apply(txn, session, &Proposals::new(), transaction)
+        self.apply(txn, session, transaction)
     }
 }
 

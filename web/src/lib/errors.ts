@@ -72,7 +72,7 @@ export const sentences: Record<RekindleErrorCode, string> = {
   worker_failed: 'The wallet could not be loaded. Please check your connection and reload the page.',
   crashed: 'The wallet stopped unexpectedly. Please try again; nothing is lost.',
   no_randomness: 'This browser gives no secure random numbers, so no wallet can be made with it.',
-  timeout: 'That took too long. Please try again.',
+  timeout: 'That took too long. What was begun goes on by itself: see your history before you try again.',
   aborted: 'Cancelled.',
   internal: 'Something went wrong inside the wallet. Reload the page; nothing is lost.',
 };

@@ -1,5 +1,7 @@
 //! Money moves, whatever input or crash comes.
 
+use rekindle_protocol::api::{Rejection, RejectionReason};
+
 use super::*;
 
 #[tokio::test(start_paused = true)]
@@ -106,7 +108,7 @@ async fn what_a_crash_interrupted_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn one_guardian_cannot_reject_and_two_can() {
+async fn what_nobody_signs_rejects_nothing() {
     let world = World::new();
     let alice = world.funded(1_000).await;
     world.guardians.set(0, Behaviour::Refuse);
@@ -114,13 +116,25 @@ async fn one_guardian_cannot_reject_and_two_can() {
     for guardian in 0..4 {
         world.guardians.set(guardian, Behaviour::Refuse);
     }
-    assert_eq!(alice.send(Amount(10)).await.err().map(|error| error.code()), Some("rejected"));
+    let began = world.runtime.now();
+    assert_eq!(alice.send(Amount(10)).await.err(), Some(WalletError::Undecided));
+    assert!(world.runtime.now() - began < 1_000, "guardians that know nothing of it are not waited for");
     // It is kept, and goes on when they think better of it.
     for guardian in 0..4 {
         world.guardians.set(guardian, Behaviour::Honest);
     }
     assert_eq!(alice.resume().await, Ok(()));
     assert_eq!(alice.balance(), Balance { spendable: 980, pending: 0, outstanding: 20 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_enough_guardians_sign_is_rejected() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let unbalanced = Rejection { reason: RejectionReason::Unbalanced, detail: String::new() };
+    world.guardians.judge_by(Rc::new(move |_, _| Err(unbalanced.clone())));
+    assert_eq!(alice.send(Amount(10)).await.err().map(|error| error.code()), Some("rejected"));
+    assert_eq!(alice.balance().outstanding, 10, "it is kept");
 }
 
 #[tokio::test(start_paused = true)]

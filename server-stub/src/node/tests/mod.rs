@@ -2,7 +2,6 @@
 
 mod faults;
 mod ordering;
-mod proposing;
 mod returning;
 mod threads;
 mod upgrading;

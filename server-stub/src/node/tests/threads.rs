@@ -24,7 +24,6 @@ impl StateMachine for Gate {
         &self,
         _: &redb::WriteTransaction,
         _: u64,
-        _: &Proposals,
         _: &Transaction,
     ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
         Ok(Ok(()))
@@ -32,12 +31,12 @@ impl StateMachine for Gate {
 
     fn replay(
         &self,
-        _: &redb::WriteTransaction,
-        _: u64,
-        _: &Transaction,
+        txn: &redb::WriteTransaction,
+        session: u64,
+        transaction: &Transaction,
         _: &TxId,
     ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
-        Ok(Ok(()))
+        self.apply(txn, session, transaction)
     }
 }
 
