@@ -16,6 +16,9 @@
 //! reader who finds history broken calls [`SessionStream::penalise`], which drops whatever else that
 //! guardian served, and [`SessionStream::rewind`], which fetches again, past caches and from others.
 //!
+//! What is asked for is history from one session on, or a selection of sessions by their numbers
+//! ([`SessionStream::selected`]).
+//!
 //! [`schedule::Schedule`] makes all decisions without I/O; [`SessionStream`] carries them out.
 
 mod fetch;
@@ -24,6 +27,7 @@ pub mod schedule;
 mod sessions;
 #[cfg(test)]
 mod simulation;
+mod source;
 #[cfg(test)]
 mod tests;
 

@@ -26,6 +26,8 @@ pub const PREVIOUS_API_VERSION: u32 = 1;
 pub const UNKNOWN_VERSION: &str = "unknown_version";
 /// Largest range answer in bytes, whatever the client asks for.
 pub const MAX_RANGE_BYTES: usize = 16 << 20;
+/// Most sessions that one request can select by number: its URL stays below what servers and proxies take.
+pub const MAX_SELECTED_SESSIONS: usize = 256;
 /// Longest long-poll in seconds.
 pub const MAX_WAIT_SECONDS: u64 = 60;
 /// Most bytes of a rejection's explanation.
@@ -43,6 +45,8 @@ pub mod paths {
     pub const SESSION_COUNT: &str = "/v1/sessions/count";
     /// A range of sessions; `?from=A&max_bytes=N`.
     pub const SESSIONS: &str = "/v1/sessions";
+    /// Sessions by number; `?numbers=A,B,C&max_bytes=N`.
+    pub const SELECTED_SESSIONS: &str = "/v1/sessions/selected";
     /// A range of recovery entries; `?from=A&max_bytes=N`.
     pub const RECOVERY: &str = "/v1/recovery";
     /// Signature shares for out points.

@@ -2,29 +2,22 @@
 
 use std::rc::Rc;
 
-use futures::future::join_all;
 use rekindle_protocol::{
     bytes::Hash,
-    chain::ChainPosition,
+    chain::{ChainError, ChainPosition},
     session::{HashedSession, SessionHeader},
 };
 
 use super::{IndexScan, ReadAhead, VerifiedHistory};
 use crate::{
-    backoff::Backoff,
     context::WalletContext,
-    federation::{FederationApi, FederationError, random_u64},
+    federation::{FederationApi, FederationError},
     platform::Runtime,
-    stream::{Form, Part},
+    stream::{Form, Part, Progress, SessionStream},
 };
 
-/// How many sessions that concern the wallet are fetched at once.
-const FETCHES: usize = 8;
-
-/// A verified portion of history, less the sessions that can't matter.
+/// A verified portion of history, whose sessions modules have seen.
 pub struct Portion {
-    /// The sessions that modules have to see, in order.
-    pub sessions: Vec<HashedSession>,
     /// The position after the portion.
     pub position: ChainPosition,
     /// Bytes of the portion as they travelled, without the sessions that were fetched because they concern the wallet.
@@ -37,7 +30,6 @@ pub struct Portion {
 pub struct RelevantHistory {
     context: Rc<WalletContext>,
     api: Rc<FederationApi>,
-    runtime: Rc<dyn Runtime>,
     history: VerifiedHistory,
     scan: IndexScan,
     /// The next session's number in the portion before, or where reading began.
@@ -59,19 +51,13 @@ impl RelevantHistory {
         portion_bytes: u64,
     ) -> Self {
         let context = scan.context().clone();
-        let history = VerifiedHistory::new(
-            context.clone(),
-            api.clone(),
-            runtime.clone(),
-            form,
-            from,
-            end,
-            portion_bytes,
-        );
-        Self { context, api, runtime, history, scan, next: from.next, time: from.time }
+        let history =
+            VerifiedHistory::new(context.clone(), api.clone(), runtime, form, from, end, portion_bytes);
+        Self { context, api, history, scan, next: from.next, time: from.time }
     }
 
-    /// The next portion; `None` at the end. `tell` hears several times a second how far reading is.
+    /// Reads the next portion; `None` at the end. `take` gets the sessions of it that modules have to see, in order, as
+    /// they arrive, so that never many are held. `tell` hears several times a second how far reading is.
     ///
     /// Waits for as long as no guardian can serve. Dropping it loses what it has read since the last portion.
     ///
@@ -79,75 +65,59 @@ impl RelevantHistory {
     /// [`FederationError`] if the end lies within a run of empty sessions and nobody gives its signature.
     pub async fn next_portion(
         &mut self,
+        take: &mut dyn FnMut(HashedSession),
         tell: &mut dyn FnMut(ReadAhead),
     ) -> Result<Option<Portion>, FederationError> {
         let Some(read) = self.history.next_portion(tell).await? else { return Ok(None) };
         let position = ChainPosition::after(&self.context.federation, &read.header);
-        let (mut sessions, mut wanted) = (Vec::new(), Vec::new());
+        let (mut numbers, mut roots) = (Vec::new(), Vec::new());
         for part in read.parts {
             self.history.rest().await;
             match part {
-                Part::Session(session) => sessions.push(session),
-                Part::Entries(part) if self.scan.concerns(&part) => wanted.push((part.index, part.items)),
+                Part::Session(session) => take(session),
+                Part::Entries(part) if self.scan.concerns(&part) => {
+                    numbers.push(part.index);
+                    roots.push(part.items);
+                }
                 Part::Entries(_) => {}
             }
         }
-        let read_ahead = ReadAhead {
-            sessions: position.next.saturating_sub(self.next),
-            bytes: read.bytes,
-            ..ReadAhead::default()
+        let sessions = position.next.saturating_sub(self.next);
+        let mut tell = |Progress { guardians, next_attempt, .. }: Progress| {
+            let guardians = guardians.iter().copied().collect();
+            tell(ReadAhead { sessions, bytes: read.bytes, guardians, next_attempt });
         };
-        let mut wait = |next_attempt| tell(ReadAhead { next_attempt, ..read_ahead.clone() });
-        sessions.extend(self.fetch(&wanted, &read.header, &mut wait).await?);
+        self.fetch(numbers.into(), &roots, &read.header, take, &mut tell).await;
         (self.next, self.time) = (position.next, read.header.time);
-        Ok(Some(Portion { sessions, position, bytes: read.bytes, verifications: read.verifications }))
+        Ok(Some(Portion { position, bytes: read.bytes, verifications: read.verifications }))
     }
 
-    /// Lets others run if reading has gone on for long.
-    pub fn rest(&mut self) -> impl Future<Output = u64> {
-        self.history.rest()
-    }
-
-    /// Fetches the wanted sessions, given by number and items root. `wait` hears each time that nobody
-    /// serves when the next attempt is made, milliseconds since 1970, and `None` when somebody serves again.
+    /// Fetches the sessions with these numbers. Each must have the items root that the index says.
     async fn fetch(
-        &self,
-        wanted: &[(u64, Hash)],
+        &mut self,
+        numbers: Rc<[u64]>,
+        roots: &[Hash],
         end: &SessionHeader,
-        wait: &mut dyn FnMut(Option<u64>),
-    ) -> Result<Vec<HashedSession>, FederationError> {
-        let mut sessions = Vec::with_capacity(wanted.len());
-        let mut backoff = Backoff::default();
-        while sessions.len() < wanted.len() {
-            // After a failure one question is enough to find out that somebody serves again.
-            let at_once = if backoff.failures() > 0 { 1 } else { FETCHES };
-            let next = wanted.iter().skip(sessions.len()).take(at_once);
-            let fetches = next.map(|(index, items)| self.api.session_of_items(*index, items));
-            for session in join_all(fetches).await {
-                match session {
-                    Ok(mut session) => {
-                        // The index vouches for the items, and signed headers around them for the order of time. Nobody
-                        // vouches for the rest of this header: its time must at least lie between theirs.
-                        session.header.time = session.header.time.min(end.time).max(self.time);
-                        sessions.push(session);
-                        if backoff.failures() > 0 {
-                            backoff.succeed();
-                            wait(None);
-                        }
-                    }
-                    Err(FederationError::NoAnswer(_) | FederationError::NoAgreement(_)) => {
-                        // What was read and verified is not given up because everybody is busy.
-                        let now = self.runtime.now();
-                        let pause = now.saturating_add(backoff.fail(None, random_u64(&*self.runtime)?));
-                        let attempt = pause.max(self.api.ready_at());
-                        wait(Some(attempt));
-                        self.runtime.sleep(attempt - now).await;
-                        break;
-                    }
-                    Err(error) => return Err(error),
-                }
+        take: &mut dyn FnMut(HashedSession),
+        tell: &mut dyn FnMut(Progress),
+    ) {
+        let mut stream = SessionStream::selected(&self.api, numbers);
+        let mut roots = (0..).zip(roots).peekable();
+        while let Some(streamed) = self.history.next_selected(&mut stream, tell).await {
+            let (Part::Session(mut session), Some((place, root))) = (streamed.part, roots.peek()) else {
+                return;
+            };
+            if session.content.root() != **root {
+                let lie = ChainError::WrongItems(session.header.index);
+                stream.penalise(streamed.guardian, &lie.into());
+                stream.rewind(*place);
+                continue;
             }
+            roots.next();
+            // The index vouches for the items, and signed headers around them for the order of time. Nobody vouches for
+            // the rest of this header: its time must at least lie between theirs.
+            session.header.time = session.header.time.min(end.time).max(self.time);
+            take(session);
         }
-        Ok(sessions)
     }
 }

@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use futures::{
     FutureExt,
-    future::{Either, select},
+    future::{Either, poll_fn, select},
     pin_mut,
 };
 use rekindle_protocol::{
@@ -21,7 +21,7 @@ use crate::{
     context::WalletContext,
     federation::{FederationApi, FederationError, GuardianId},
     platform::Runtime,
-    stream::{Form, Limits, Part, SessionStream, StreamedPart},
+    stream::{Form, Limits, Part, Progress, SessionStream, StreamedPart},
 };
 
 /// A portion ends after this many milliseconds: a snapshot follows each, and it bounds what a crash can cost.
@@ -149,10 +149,50 @@ impl VerifiedHistory {
         now
     }
 
+    /// The next of the sessions that `selection` fetches. Meanwhile history beyond the portion is read ahead, as far as it
+    /// may wait. `tell` hears several times a second how far the selection is.
+    pub async fn next_selected(
+        &mut self,
+        selection: &mut SessionStream,
+        tell: &mut dyn FnMut(Progress),
+    ) -> Option<StreamedPart> {
+        loop {
+            let now = self.rest().await;
+            if self.is_told(now) {
+                tell(selection.progress());
+            }
+            if let Some(part) = selection.next().now_or_never() {
+                return part;
+            }
+            let alarm = self.runtime.sleep(PROGRESS_MS);
+            let next = poll_fn(|context| {
+                let next = selection.poll_next(context);
+                // Guardians that can be asked again are asked first for what is waited for.
+                if next.is_pending() && selection.is_asking() {
+                    self.stream.fill(context);
+                }
+                next
+            });
+            pin_mut!(alarm);
+            if let Either::Left((part, _)) = select(next, alarm).await {
+                self.rested_at = self.runtime.now();
+                return part;
+            }
+        }
+    }
+
+    /// Whether progress is to be told again.
+    fn is_told(&mut self, now: u64) -> bool {
+        let is_due = now.saturating_sub(self.told_at) >= PROGRESS_MS;
+        if is_due {
+            self.told_at = now;
+        }
+        is_due
+    }
+
     async fn next_part(&mut self, tell: &mut dyn FnMut(ReadAhead)) -> Result<Option<StreamedPart>, Late> {
         let now = self.rest().await;
-        if now.saturating_sub(self.told_at) >= PROGRESS_MS {
-            self.told_at = now;
+        if self.is_told(now) {
             tell(self.read_ahead());
         }
         // What is there already costs no timer.

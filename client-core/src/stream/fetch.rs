@@ -9,9 +9,10 @@ use futures::{
 use rekindle_protocol::{bytes::FederationId, ranges::RecordCutter, session::MAX_SESSION_BYTES};
 
 use super::{
-    Form, Part,
+    Part,
     part::Decoder,
     schedule::{RequestId, Start},
+    source::Source,
 };
 use crate::{
     federation::{GuardianFault, expect_success},
@@ -58,17 +59,17 @@ struct Reader {
     allowance: usize,
 }
 
-/// Sends a request for a range to `url` and gives what happens to it. Dropping it aborts the request.
+/// Sends a request for what `source` gives at `url` and gives what happens to it. Dropping it aborts the request.
 pub(super) fn fetch(
     transport: Rc<dyn Transport>,
-    form: Form,
+    source: &Source,
     federation: FederationId,
     url: &str,
     start: &Start,
 ) -> LocalBoxStream<'static, Event> {
     let id = start.id;
-    let (from, to, max_bytes) = (start.from, start.to, start.max_bytes);
-    let url = format!("{url}?from={from}&to={to}&max_bytes={max_bytes}");
+    let (form, from, to, max_bytes) = (source.form(), start.from, start.to, start.max_bytes);
+    let url = format!("{url}?{}", source.query(start));
     let request = Request { bypass_cache: start.bypass_cache, ..Request::get(url) };
     let wanted = to - from;
     // An answer has at least one session, whatever its size; every record has 4 bytes of length.

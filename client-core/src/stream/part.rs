@@ -1,7 +1,6 @@
 //! What a stream delivers: history session by session, in one of the two forms in which guardians serve it.
 
 use rekindle_protocol::{
-    api::paths,
     bytes::{FederationId, G2Bytes, Hash},
     chain::{ChainError, ChainPosition},
     encoding::{Canonical, DecodeError},
@@ -16,16 +15,6 @@ pub enum Form {
     Sessions,
     /// The recovery index: of each transaction what its owner needs to notice it.
     Index,
-}
-
-impl Form {
-    /// The endpoint that serves it.
-    pub(super) fn path(self) -> &'static str {
-        match self {
-            Form::Sessions => paths::SESSIONS,
-            Form::Index => paths::RECOVERY,
-        }
-    }
 }
 
 /// One session of history.

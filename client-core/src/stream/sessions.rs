@@ -12,12 +12,16 @@ use futures::{
     future::LocalBoxFuture,
     stream::{AbortHandle, Abortable, LocalBoxStream, SelectAll, abortable},
 };
-use rekindle_protocol::{api::paths, bytes::FederationId};
+use rekindle_protocol::{
+    api::{MAX_SELECTED_SESSIONS, paths},
+    bytes::FederationId,
+};
 
 use super::{
     Form, Limits, Part, Progress,
     fetch::{Event, EventKind, fetch},
     schedule::{RequestId, Schedule},
+    source::Source,
 };
 use crate::{
     federation::{FederationApi, GuardianFault, GuardianId, Guardians, random_u64},
@@ -43,7 +47,7 @@ pub struct StreamedPart {
 ///
 /// It works only while [`SessionStream::next`] is being awaited. Dropping it aborts all requests.
 pub struct SessionStream {
-    form: Form,
+    source: Source,
     federation: FederationId,
     urls: Vec<Option<String>>,
     transport: Rc<dyn Transport>,
@@ -60,9 +64,27 @@ pub struct SessionStream {
 impl SessionStream {
     /// A stream of the sessions `from` up to but not including `end`.
     pub fn new(api: &FederationApi, form: Form, from: u64, end: u64, limits: Limits) -> Self {
+        Self::of(api, Source::History(form), from, end, limits)
+    }
+
+    /// A stream of the whole sessions with these numbers, which must rise. To the schedule they are numbered by their
+    /// places: [`SessionStream::rewind`] takes one, and [`SessionStream::progress`] gives them.
+    pub fn selected(api: &FederationApi, numbers: Rc<[u64]>) -> Self {
+        let end = numbers.len() as u64;
+        let limits = Limits {
+            requests_per_guardian: 2,
+            buffer_bytes: 8 << 20,
+            segment_bytes: 1 << 20,
+            segment_sessions: MAX_SELECTED_SESSIONS as u64,
+            ..Limits::default()
+        };
+        Self::of(api, Source::Selection(numbers), 0, end, limits)
+    }
+
+    fn of(api: &FederationApi, source: Source, from: u64, end: u64, limits: Limits) -> Self {
         let count = GuardianId::try_from(api.config().guardian_count()).unwrap_or(GuardianId::MAX);
         SessionStream {
-            form,
+            source,
             federation: *api.federation(),
             urls: (0..count).map(|guardian| api.url(guardian)).collect(),
             transport: api.transport.clone(),
@@ -106,13 +128,25 @@ impl SessionStream {
         self.schedule.report(self.runtime.now(), &self.guardians.borrow())
     }
 
-    fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamedPart>> {
+    /// Takes in what arrives and asks for more, as far as there is room, while its reader waits for something else.
+    pub fn fill(&mut self, context: &mut Context<'_>) {
         loop {
-            while let Poll::Ready(Some(event)) = self.events.poll_next_unpin(context) {
-                self.on_event(event);
+            let now = self.take_in(context);
+            if self.schedule.is_finished() || !self.is_more(now, context) {
+                return;
             }
-            let now = self.attend();
-            self.dispatch(now);
+        }
+    }
+
+    /// Whether a guardian is being asked.
+    pub fn is_asking(&self) -> bool {
+        !self.handles.is_empty()
+    }
+
+    /// [`SessionStream::next`] for whoever polls.
+    pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Option<StreamedPart>> {
+        loop {
+            let now = self.take_in(context);
             if let Some(ready) = self.schedule.pop() {
                 let (guardian, bytes) = (ready.guardian, ready.bytes);
                 return Poll::Ready(Some(StreamedPart { guardian, bytes, part: ready.payload }));
@@ -120,15 +154,33 @@ impl SessionStream {
             if self.schedule.is_finished() {
                 return Poll::Ready(None);
             }
-            if self.poll_alarm(now, context).is_ready() {
-                continue;
-            }
-            // Requests that were just made have not been polled yet.
-            match self.events.poll_next_unpin(context) {
-                Poll::Ready(Some(event)) => self.on_event(event),
-                Poll::Ready(None) | Poll::Pending => return Poll::Pending,
+            if !self.is_more(now, context) {
+                return Poll::Pending;
             }
         }
+    }
+
+    /// Takes in what has arrived and sends what is due. Gives the time.
+    fn take_in(&mut self, context: &mut Context<'_>) -> u64 {
+        while let Poll::Ready(Some(event)) = self.events.poll_next_unpin(context) {
+            self.on_event(event);
+        }
+        let now = self.attend();
+        self.dispatch(now);
+        now
+    }
+
+    /// Whether there is more to take in or to send at once.
+    fn is_more(&mut self, now: u64, context: &mut Context<'_>) -> bool {
+        if self.poll_alarm(now, context).is_ready() {
+            return true;
+        }
+        // Requests that were just made have not been polled yet.
+        match self.events.poll_next_unpin(context) {
+            Poll::Ready(Some(event)) => self.on_event(event),
+            Poll::Ready(None) | Poll::Pending => return false,
+        }
+        true
     }
 
     /// The time, after forgiving guardians for what happened while nobody looked.
@@ -152,10 +204,10 @@ impl SessionStream {
             // Guardians without an address are never chosen.
             let url =
                 self.urls.get(usize::from(start.guardian)).and_then(Option::as_deref).unwrap_or_default();
-            let path = paths::in_version(self.form.path(), guardians.version(start.guardian));
+            let path = paths::in_version(self.source.path(), guardians.version(start.guardian));
             let url = format!("{url}{path}");
             let (events, handle) =
-                abortable(fetch(self.transport.clone(), self.form, self.federation, &url, &start));
+                abortable(fetch(self.transport.clone(), &self.source, self.federation, &url, &start));
             self.handles.insert(start.id, handle);
             self.events.push(events);
         }
@@ -177,7 +229,8 @@ impl SessionStream {
             EventKind::Arrived { bytes, parts } => {
                 self.schedule.progress(id, bytes, now);
                 parts.into_iter().try_for_each(|(part, bytes)| {
-                    self.schedule.take(id, part.index(), bytes, part, now, &mut guardians)
+                    let place = self.source.place(part.index());
+                    self.schedule.take(id, place, bytes, part, now, &mut guardians)
                 })
             }
             EventKind::Ended => {

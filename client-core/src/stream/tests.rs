@@ -1,6 +1,6 @@
 //! The stream over real encodings: guardians in memory that misbehave on the way.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+use std::{cell::RefCell, collections::BTreeSet, future::poll_fn, rc::Rc, task::Poll};
 
 use bytes::Bytes;
 use futures::{FutureExt, StreamExt, stream};
@@ -248,4 +248,97 @@ async fn an_answer_that_stops_half_way_is_continued_elsewhere() {
     let mut stream = setup.stream_over(transport);
     setup.assert_all(&setup.read(&mut stream).await);
     assert!(setup.runtime.now() - before < 5_000, "{} ms", setup.runtime.now() - before);
+}
+
+/// What guardian 0 makes of an answer with these sessions, wanted or not.
+type Twist = fn(&mut Vec<SignedSession>, &[SignedSession]);
+
+impl Setup {
+    /// Every third session, from guardians of whom guardian 0 twists its answers.
+    async fn read_selected(&self, twist: Option<Twist>) -> (FederationApi, Vec<StreamedPart>) {
+        let sessions = self.sessions.clone();
+        let api = self.api(self.meddler(move |request| {
+            let twist = twist.filter(|_| of(request, 0))?;
+            let (_, numbers) = request.url.split_once("numbers=")?;
+            let numbers = numbers.split(',').map(|number| number.parse::<usize>().unwrap());
+            let mut answer = numbers.map(|number| sessions[number].clone()).collect();
+            twist(&mut answer, &sessions);
+            let mut body = Vec::new();
+            for session in answer {
+                write_record(&SessionRecord::Session(session).to_bytes(), &mut body);
+            }
+            Some(binary(200, body))
+        }));
+        let numbers: Vec<u64> = (0..SESSIONS).step_by(3).collect();
+        let mut stream = SessionStream::selected(&api, numbers.into());
+        let mut read = Vec::new();
+        while let Some(part) = stream.next().await {
+            read.push(part);
+        }
+        (api, read)
+    }
+
+    fn assert_every_third(&self, read: &[StreamedPart]) {
+        let wanted: Vec<_> = self.sessions.iter().step_by(3).map(|session| session.header).collect();
+        let got: Vec<_> = read.iter().filter_map(|streamed| streamed.part.signed()).map(|(h, _)| h).collect();
+        assert_eq!(got, wanted);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_selection_arrives_in_order_and_nothing_else_of_it() {
+    let setup = Setup::new();
+    let (api, read) = setup.read_selected(None).await;
+    setup.assert_every_third(&read);
+    assert_eq!(api.evidence(), []);
+    let (_, read) = setup.read_selected(Some(|answer, _| answer.truncate(1))).await;
+    setup.assert_every_third(&read);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_serves_another_selection_is_named_and_somebody_else_is_asked() {
+    let lies: [Twist; 5] = [
+        |answer, _| answer.reverse(),
+        |answer, _| drop(answer.remove(0)),
+        |answer, sessions| answer[1] = sessions[1].clone(),
+        |answer, sessions| answer.insert(1, sessions[1].clone()),
+        |answer, _| answer[1] = answer[0].clone(),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let setup = Setup::new();
+        let (api, read) = setup.read_selected(Some(lie)).await;
+        setup.assert_every_third(&read);
+        let named: Vec<_> = api.evidence().iter().map(|lie| (lie.guardian, lie.code)).collect();
+        assert_eq!(named, [(0, "history_invalid")], "lie {number}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_has_nothing_of_a_selection_is_no_liar() {
+    let setup = Setup::new();
+    let (api, read) = setup.read_selected(Some(|answer, _| answer.clear())).await;
+    setup.assert_every_third(&read);
+    assert!(read.iter().all(|streamed| streamed.guardian != 0));
+    assert_eq!(api.evidence(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_fills_up_while_its_reader_waits_for_something_else() {
+    let setup = Setup::new();
+    let mut stream = setup.stream();
+    assert!(!stream.is_asking());
+    let mut pauses = 0;
+    while stream.progress().waiting_bytes == 0 {
+        poll_fn(|context| {
+            stream.fill(context);
+            Poll::Ready(())
+        })
+        .await;
+        assert!(stream.is_asking());
+        setup.runtime.sleep(1).await;
+        pauses += 1;
+        assert!(pauses < 1_000, "nothing comes");
+    }
+    assert_eq!(stream.progress().position, 0, "nothing was delivered");
+    setup.assert_all(&setup.read(&mut stream).await);
 }

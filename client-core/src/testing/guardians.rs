@@ -262,6 +262,13 @@ impl TestGuardians {
                 let count = self.state.borrow().federation.sessions.len() as u64;
                 Some(self.attest(guardian, &path, challenge, &count))
             }
+            (Method::Get, ["sessions", "selected"]) => {
+                let numbers: Option<Vec<u64>> =
+                    parameter("numbers")?.split(',').map(|n| n.parse().ok()).collect();
+                let forge = self.state.borrow().behaviours[usize::from(guardian)] == Behaviour::Forge;
+                let max_bytes = parameter("max_bytes").and_then(|n| n.parse().ok()).unwrap_or(usize::MAX);
+                Some(self.selected(&numbers?, max_bytes, forge))
+            }
             (Method::Get, ["sessions", index]) => {
                 let index = index.parse().ok()?;
                 let deadline = self.runtime.now() + 1_000 * wait;

@@ -1,9 +1,11 @@
 //! Following history: deposits arrive, tokens get redeemed, another device on the same seed acts.
 
+use rekindle_protocol::{chain::ChainPosition, session::HashedSession};
+
 use super::{Wallet, WalletError, keys, live::Live, pending::decide_all, update::Update};
 use crate::{
     platform::Batch,
-    recovery::{ModuleFailure, Portion, RecoveryRecord, RelevantHistory, Spent},
+    recovery::{ModuleFailure, RecoveryRecord, RelevantHistory, Spent},
 };
 
 /// Sessions are applied in portions of about this many bytes of history.
@@ -33,10 +35,12 @@ impl Wallet {
         }
         let runtime = self.platform().runtime.clone();
         let mut history = RelevantHistory::new(api, runtime, scan, form, position, end, PORTION_BYTES);
-        while let Some(portion) = history.next_portion(&mut |_| {}).await? {
-            self.apply(&portion).await?;
+        loop {
+            let mut sessions = Vec::new();
+            let portion = history.next_portion(&mut |session| sessions.push(session), &mut |_| {}).await?;
+            let Some(portion) = portion else { return Ok(()) };
+            self.apply(&sessions, portion.position).await?;
         }
-        Ok(())
     }
 
     /// Waits until session `next` is signed, or for some seconds.
@@ -50,19 +54,19 @@ impl Wallet {
 
     /// Applies what a signature vouches for: all of it, or nothing. Modules that can't go on are set aside first, as they
     /// are.
-    async fn apply(&self, portion: &Portion) -> Result<(), WalletError> {
+    async fn apply(&self, sessions: &[HashedSession], position: ChainPosition) -> Result<(), WalletError> {
         let now = self.platform().runtime.now();
         loop {
             let mut update = self.update().await?;
             let Update { live, batch, .. } = &mut update;
-            let failures = live.scanner.take(&portion.sessions, &mut Spent::default(), &|| 0);
+            let failures = live.scanner.take(sessions, &mut Spent::default(), &|| 0);
             if failures.is_empty() {
-                for session in &portion.sessions {
+                for session in sessions {
                     for (txid, decision) in decide_all(&live.pending, &session.content) {
                         live.settle(&txid, decision, batch);
                     }
                 }
-                live.scanner.position = portion.position;
+                live.scanner.position = position;
                 live.store_scanner(batch);
                 return update.commit().await;
             }

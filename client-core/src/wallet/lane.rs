@@ -50,12 +50,10 @@ impl Wallet {
                     self.observe(ahead)
                 }
             };
-            while let Some(portion) = history.next_portion(&mut tell).await? {
+            loop {
                 let (mut failures, mut spent) = (Vec::new(), Spent::default());
-                for session in &portion.sessions {
-                    failures.extend(scanner.take(std::slice::from_ref(session), &mut spent, &clock));
-                    history.rest().await;
-                }
+                let mut take = |session| failures.extend(scanner.take(&[session], &mut spent, &clock));
+                let Some(portion) = history.next_portion(&mut take, &mut tell).await? else { break };
                 if lane.is_some() && !failures.is_empty() {
                     return Ok(failures.pop());
                 }

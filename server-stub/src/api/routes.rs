@@ -45,6 +45,7 @@ pub fn endpoints(version: u32) -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         (paths::STATUS, status),
         (paths::SESSION_COUNT, get(status::session_count)),
         (paths::SESSIONS, get(ranges::sessions)),
+        (paths::SELECTED_SESSIONS, get(ranges::selected)),
         (paths::RECOVERY, get(ranges::recovery)),
         ("/v1/sessions/{index}", get(sessions::session)),
         ("/v1/sessions/{index}/signatures", get(shares::for_session)),

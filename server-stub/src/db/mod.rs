@@ -30,6 +30,7 @@ pub(crate) use sessions::{
 };
 pub use sessions::{
     StoredSession, accepted_in, open_items, read_session, recovery_entries, recovery_from, sessions_from,
+    signed_bytes,
 };
 pub(crate) use state::{insert_pending, pending_rows, read_state, remove_pending, write_state};
 pub(crate) use tables::create_tables;

@@ -52,6 +52,14 @@ pub fn read_session(txn: &ReadTransaction, index: u64) -> Result<Option<StoredSe
     Ok(closed.transpose()?.map(|closed| StoredSession::Closed(closed.items)))
 }
 
+/// How many bytes session `index` takes as it is stored, if it is signed.
+///
+/// # Errors
+/// If the database fails.
+pub fn signed_bytes(txn: &ReadTransaction, index: u64) -> Result<Option<usize>, DbError> {
+    Ok(txn.open_table(SESSIONS)?.get(index)?.map(|bytes| bytes.value().len()))
+}
+
 /// Signed sessions from `first` on, without gaps, until `take` says no: it is asked with the number and the encoded
 /// [`SignedSession`], and the session that it refuses is not part of the answer.
 ///

@@ -2,10 +2,9 @@
 
 use rekindle_protocol::{
     api::paths,
-    bytes::Hash,
     chain::{ChainError, check_signature},
     encoding::Canonical,
-    session::{HashedItems, HashedSession, MAX_SESSION_BYTES, SessionStatus, SignedSession},
+    session::{HashedItems, MAX_SESSION_BYTES, SessionStatus, SignedSession},
 };
 
 use super::{
@@ -43,28 +42,6 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`], also if nobody has it yet.
     pub async fn session(&self, index: u64) -> Result<Served<SignedSession>, FederationError> {
-        self.any_session(index, &|session| self.check_session(index, session)).await
-    }
-
-    /// The session with this number and items root, from any guardian. Hashes show that its items are right; the rest
-    /// of its header is as the guardian says.
-    ///
-    /// # Errors
-    /// [`FederationError`], also if nobody has it yet.
-    pub async fn session_of_items(&self, index: u64, items: &Hash) -> Result<HashedSession, FederationError> {
-        let has_items = |session: &SignedSession| {
-            let is_this = session.header.index == index && session.header.items == *items;
-            if is_this { check_items(session) } else { Err(ChainError::WrongItems(index)) }
-        };
-        let SignedSession { header, signature, items } = self.any_session(index, &has_items).await?.value;
-        Ok(HashedSession { header, signature: Some(signature), content: HashedItems::new(items) })
-    }
-
-    async fn any_session(
-        &self,
-        index: u64,
-        check: &dyn Fn(&SignedSession) -> Result<(), ChainError>,
-    ) -> Result<Served<SignedSession>, FederationError> {
         let request = |guardian| {
             let mut request = Request::get(self.at(guardian, &paths::session(index))?);
             request.bypass_cache = self.guardians.borrow().has_lied(guardian);
@@ -76,7 +53,7 @@ impl FederationApi {
             &sent?,
         )? {
             SessionStatus::Complete(value) => {
-                check(&value)?;
+                self.check_session(index, &value)?;
                 Ok(Served { guardian, value })
             }
             _ => Err(GuardianFault::Missing(index)),
@@ -135,11 +112,7 @@ impl FederationApi {
             return Err(ChainError::WrongIndex { expected: index, got: header.index });
         }
         check_signature(&self.federation, &self.session_key, header, &session.signature)?;
-        check_items(session)
+        let is_right = HashedItems::new(session.items.clone()).root() == header.items;
+        if is_right { Ok(()) } else { Err(ChainError::WrongItems(index)) }
     }
-}
-
-fn check_items(session: &SignedSession) -> Result<(), ChainError> {
-    let is_right = HashedItems::new(session.items.clone()).root() == session.header.items;
-    if is_right { Ok(()) } else { Err(ChainError::WrongItems(session.header.index)) }
 }

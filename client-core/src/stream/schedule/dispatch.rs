@@ -10,8 +10,6 @@ use super::{
 };
 use crate::federation::{GuardianId, Guardians};
 
-/// Most sessions of a segment: long runs of empty sessions take hardly any bytes on the way.
-const MAX_SEGMENT_SESSIONS: u64 = 1 << 14;
 /// Sessions of a segment before anything is known of their size.
 const FIRST_SEGMENT_SESSIONS: u64 = 64;
 /// Fewer bytes than this are not worth a request of their own.
@@ -183,7 +181,7 @@ impl<T> Schedule<T> {
         let Some(bytes) = self.session_bytes else { return FIRST_SEGMENT_SESSIONS };
         let sessions = (self.limits.segment_bytes / weight(bytes)).max(1) as u64;
         // Rounded down to a power of two.
-        (1 << sessions.ilog2()).min(MAX_SEGMENT_SESSIONS)
+        (1 << sessions.ilog2()).min(self.limits.segment_sessions)
     }
 
     /// How many bytes to ask for so that so many sessions are probably among them: a little more than they

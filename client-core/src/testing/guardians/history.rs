@@ -49,6 +49,30 @@ impl TestGuardians {
         Some(self.records(range, record)?.0)
     }
 
+    /// Sessions by number, as far as there are any and they fit.
+    pub(super) fn selected(&self, numbers: &[u64], max_bytes: usize, forge: bool) -> Vec<u8> {
+        let state = self.state.borrow();
+        let mut body = Vec::new();
+        for number in numbers {
+            let Some(session) =
+                usize::try_from(*number).ok().and_then(|at| state.federation.sessions.get(at))
+            else {
+                break;
+            };
+            let mut session = session.clone();
+            if forge {
+                session.items.pop();
+            }
+            let mut framed = Vec::new();
+            write_record(&SessionRecord::Session(session).to_bytes(), &mut framed);
+            if !body.is_empty() && body.len() + framed.len() > max_bytes {
+                break;
+            }
+            body.append(&mut framed);
+        }
+        body
+    }
+
     pub(super) fn recovery(&self, range: &Range, forge: bool) -> Option<Vec<u8>> {
         let before = range.from.checked_sub(1).map(|before| self.session(0, before as u64));
         let mut running = match before {

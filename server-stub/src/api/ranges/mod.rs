@@ -1,10 +1,12 @@
 //! Ranges of history as streams of records.
 //!
 //! A first pass over the database plans the range by sizes alone, which decides whether it is full and what caches
-//! may do with it. A second pass makes the records chunk by chunk, as fast as the client reads.
+//! may do with it. A second pass makes the records chunk by chunk, as fast as the client reads. Sessions that are
+//! selected by number go out in the same way.
 
 mod plan;
 mod record;
+mod selection;
 
 use std::sync::Arc;
 
@@ -33,6 +35,8 @@ use super::{
 };
 use crate::db::{self, Db, DbError};
 use plan::{Kind, Plan, Planned};
+
+pub use selection::selected;
 
 /// What a range is limited to if the client names no limit, in bytes.
 const DEFAULT_RANGE_BYTES: usize = 1 << 20;
@@ -77,10 +81,7 @@ async fn range(
     headers: HeaderMap,
     Parameters(wanted): Parameters<Wanted>,
 ) -> Result<Response, ApiError> {
-    let limit = wanted
-        .max_bytes
-        .map_or(DEFAULT_RANGE_BYTES, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
-        .min(MAX_RANGE_BYTES);
+    let limit = limit(wanted.max_bytes);
     let db = api.node.db().clone();
     let (plan, last) = in_background(move || {
         let txn = db.read()?;
@@ -99,16 +100,18 @@ async fn range(
     if let Some(response) = tag.as_deref().and_then(|tag| not_modified(&headers, tag)) {
         return Ok(response);
     }
-    let bytes = plan.bytes;
-    let content = [(header::CONTENT_TYPE, encoding.media_type()), (header::CACHE_CONTROL, NO_STORE)];
-    let mut response = (content, stream(api.node.db().clone(), plan, last, encoding)).into_response();
-    if encoding == Encoding::Binary {
-        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
-    }
+    let response = streamed(plan.bytes, Rest::new(&api, kind, plan.records, last, encoding));
     Ok(match tag {
         Some(tag) => immutable(response, &tag),
         None => response,
     })
+}
+
+/// The limit of an answer for a client that asks for so many bytes.
+fn limit(max_bytes: Option<u64>) -> usize {
+    max_bytes
+        .map_or(DEFAULT_RANGE_BYTES, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+        .min(MAX_RANGE_BYTES)
 }
 
 fn plan_range(txn: &ReadTransaction, kind: Kind, from: u64, to: u64, limit: usize) -> Result<Plan, DbError> {
@@ -131,7 +134,7 @@ async fn in_background<T: Send + 'static>(
     Ok(result.map_err(|error| ApiError::internal(&error))??)
 }
 
-/// What is left of a range to send.
+/// What is left of an answer to send.
 struct Rest {
     db: Arc<Db>,
     kind: Kind,
@@ -143,21 +146,37 @@ struct Rest {
     ended: bool,
 }
 
-fn stream(db: Arc<Db>, plan: Plan, last: Option<(SessionHeader, G2Bytes)>, encoding: Encoding) -> Body {
-    let kind = plan.kind();
-    let rest =
-        Rest { db, kind, encoding, planned: plan.records.into_iter(), last, begun: false, ended: false };
-    Body::from_stream(stream::try_unfold(rest, |rest| async {
+/// A streamed answer that no cache may keep; binary it takes so many bytes.
+fn streamed(bytes: usize, rest: Rest) -> Response {
+    let encoding = rest.encoding;
+    let body = Body::from_stream(stream::try_unfold(rest, |rest| async {
         if rest.ended {
             return Ok(None);
         }
         let chunk = tokio::task::spawn_blocking(move || rest.next_chunk()).await;
         // The status line is gone: cutting the answer off is all that is left.
         chunk.map_err(std::io::Error::other)?.map(Some).map_err(std::io::Error::other)
-    }))
+    }));
+    let content = [(header::CONTENT_TYPE, encoding.media_type()), (header::CACHE_CONTROL, NO_STORE)];
+    let mut response = (content, body).into_response();
+    if encoding == Encoding::Binary {
+        response.headers_mut().insert(header::CONTENT_LENGTH, HeaderValue::from(bytes));
+    }
+    response
 }
 
 impl Rest {
+    fn new(
+        api: &Api,
+        kind: Kind,
+        planned: Vec<Planned>,
+        last: Option<(SessionHeader, G2Bytes)>,
+        encoding: Encoding,
+    ) -> Self {
+        let (db, planned) = (api.node.db().clone(), planned.into_iter());
+        Self { db, kind, encoding, planned, last, begun: false, ended: false }
+    }
+
     fn next_chunk(mut self) -> Result<(Bytes, Self), DbError> {
         let mut bytes = 0;
         let mut part = Vec::new();

@@ -26,7 +26,7 @@ pub enum Kind {
 
 impl Kind {
     /// Bytes of the record of a session with items, which takes `stored` bytes in the database.
-    fn single(self, stored: usize) -> usize {
+    pub fn single(self, stored: usize) -> usize {
         match self {
             // Stored as it goes out.
             Self::Sessions => RECORD + stored,
@@ -128,11 +128,6 @@ impl Plan {
             None => self.records.push(Planned { first: next, sessions: 1, empty, bytes: more }),
         }
         true
-    }
-
-    /// What the range consists of.
-    pub fn kind(&self) -> Kind {
-        self.kind
     }
 
     /// The first session after the range.

@@ -19,12 +19,26 @@ const SINGLE: u8 = 0;
 /// Kind of `SessionRecord::EmptyRun`.
 const RUN: u8 = 1;
 
-/// The encoded records of consecutive parts of a plan.
+/// The encoded records of parts of a plan, in order.
 pub fn make(txn: &ReadTransaction, kind: Kind, planned: &[Planned]) -> Result<Vec<Vec<u8>>, DbError> {
-    let Some(first) = planned.first() else { return Ok(Vec::new()) };
+    let mut records = Vec::with_capacity(planned.len());
+    for adjacent in planned.chunk_by(|one, next| one.first + one.sessions == next.first) {
+        make_adjacent(txn, kind, adjacent, &mut records)?;
+    }
+    Ok(records)
+}
+
+/// Appends the records of parts that follow one another without gaps.
+fn make_adjacent(
+    txn: &ReadTransaction,
+    kind: Kind,
+    planned: &[Planned],
+    records: &mut Vec<Vec<u8>>,
+) -> Result<(), DbError> {
+    let Some(first) = planned.first() else { return Ok(()) };
     let mut left = planned.iter();
     let mut current = left.next();
-    let mut records = Vec::with_capacity(planned.len());
+    let expected = records.len() + planned.len();
     let mut run = Vec::new();
     let mut failure = None;
     let mut take = |index: u64, stored: &[u8]| {
@@ -48,8 +62,8 @@ pub fn make(txn: &ReadTransaction, kind: Kind, planned: &[Planned]) -> Result<Ve
     }
     match failure {
         Some(error) => Err(error),
-        None if records.len() < planned.len() => Err(DbError::Damaged("a signed session is missing")),
-        None => Ok(records),
+        None if records.len() < expected => Err(DbError::Damaged("a signed session is missing")),
+        None => Ok(()),
     }
 }
 

@@ -130,6 +130,44 @@ proptest! {
 }
 
 #[tokio::test]
+async fn selected_sessions_come_whole_in_order_and_as_far_as_there_are_any() {
+    let fixture = Fixture::with_history(&[2, 0, 3, 1], &Limits::default());
+    let mut whole = Vec::new();
+    for index in 0..4 {
+        let status: SessionStatus = fixture.get(&paths::session(index), BINARY).await.binary();
+        let SessionStatus::Complete(session) = status else { panic!("{status:?}") };
+        whole.push(SessionRecord::Session(session));
+    }
+    let select = async |query: &str| {
+        let path = format!("{}?{query}", paths::SELECTED_SESSIONS);
+        let answer = fixture.get(&path, BINARY).await;
+        let found: Vec<SessionRecord> = records(&answer).into_iter().map(|(_, record)| record).collect();
+        assert_eq!(fixture.get(&path, JSON).await.json::<Vec<SessionRecord>>(), found, "{query}");
+        // Which sessions concern a wallet is for no cache to keep.
+        assert_eq!(answer.header(header::CACHE_CONTROL), "no-store");
+        (answer.body.len(), found)
+    };
+    let chosen = |indices: &[usize]| indices.iter().map(|index| whole[*index].clone()).collect::<Vec<_>>();
+    // With and without gaps, an empty one as what it is, and nothing beyond the last.
+    for indices in [&[0, 2, 3][..], &[1], &[1, 2], &[0, 1, 2, 3], &[0, 3], &[2]] {
+        let numbers = indices.iter().map(usize::to_string).collect::<Vec<_>>().join(",");
+        assert_eq!(select(&format!("numbers={numbers}")).await.1, chosen(indices));
+        let beyond = select(&format!("numbers={numbers},4,{}", u64::MAX)).await;
+        assert_eq!(beyond.1, chosen(indices));
+    }
+    assert_eq!(select("numbers=4,5").await, (0, vec![]));
+    // At least one, then never above the limit.
+    let (two, _) = select("numbers=0,3").await;
+    for (limit, expected) in [(0, &[0][..]), (two - 1, &[0]), (two, &[0, 3]), (usize::MAX, &[0, 3])] {
+        assert_eq!(select(&format!("numbers=0,3&max_bytes={limit}")).await.1, chosen(expected), "{limit}");
+    }
+    for wrong in ["", "?numbers=", "?numbers=1,1", "?numbers=2,1", "?numbers=x", "?numbers=0&max_bytes=-1"] {
+        let answer = fixture.get(&format!("{}{wrong}", paths::SELECTED_SESSIONS), BINARY).await;
+        assert_eq!(answer.problem(400).code, "bad_request", "{wrong}");
+    }
+}
+
+#[tokio::test]
 async fn what_never_changes_is_validated_by_its_tag() {
     let fixture = Fixture::with_history(&[2, 0, 3], &Limits::default());
     let if_none_match = async |path: &str, accept: &str, tag: &str| {

@@ -24,7 +24,7 @@ fn any_path() -> impl Strategy<Value = String> {
 }
 
 fn any_query() -> impl Strategy<Value = String> {
-    let name = prop::sample::select(vec!["from", "max_bytes", "wait", "challenge", "other"]);
+    let name = prop::sample::select(vec!["from", "numbers", "max_bytes", "wait", "challenge", "other"]);
     // A wait of a second or more would only make the test slow.
     let value = prop_oneof![
         any::<u64>().prop_map(|number| number.to_string()),
