@@ -8,6 +8,7 @@
 mod history;
 mod index;
 mod module;
+mod pace;
 mod progress;
 mod record;
 mod relevant;
@@ -17,7 +18,8 @@ mod verified;
 pub use history::{Ownership, SessionView, TransactionView};
 pub use index::IndexScan;
 pub use module::{Findings, ModuleError, RUNNING_PREFIX, RecoveryFromHistory};
-pub use progress::{FailingModule, RecoveryFault, RecoveryProgress, RecoveryState, Speed};
+pub use pace::{Pace, Work};
+pub use progress::{FailingModule, RecoveryFault, RecoveryProgress, RecoveryState};
 pub use record::{Aside, Phase, RecoveryRecord};
 pub use relevant::{Portion, RelevantHistory};
 pub use scanner::{KINDS, ModuleFailure, Modules, Scanner, Spent};

@@ -11,9 +11,9 @@ function show(part) {
 
 /** Follows a wallet: its recovery to the end, then its balance. */
 async function follow(wallet) {
-  for await (const { state, sessionsDone, sessionsTotal, found, error } of wallet.recoveryProgress()) {
+  for await (const { state, share, sessionsDone, sessionsTotal, found, error } of wallet.recoveryProgress()) {
     show('recovery');
-    Object.assign($('progress'), { value: sessionsDone, max: sessionsTotal || 1 });
+    Object.assign($('progress'), { value: share });
     $('#recovery p').textContent = `${sessionsDone} of ${sessionsTotal} sessions, ${sats(found.amountSats)} so far`;
     $('[role=alert]').textContent = state === 'failed' || state === 'waiting' ? error.message : '';
     if (state === 'failed') return;

@@ -74,7 +74,7 @@ impl Wallet {
         let runtime = self.platform().runtime.clone();
         let mut backoff = Backoff::default();
         loop {
-            let step = self.step().await;
+            let step = self.telling(self.step()).await;
             let pause = match &step {
                 Ok(Next::Continue) => {
                     backoff.succeed();

@@ -2,12 +2,17 @@
 
 use std::rc::Rc;
 
+use futures::{
+    future::{Either, select},
+    pin_mut,
+};
+
 use super::Wallet;
 use crate::{
     modules::mint::Mint,
     recovery::{
-        Aside, FailingModule, Findings, Phase, ReadAhead, RecoveryFault, RecoveryProgress, RecoveryRecord,
-        RecoveryState, Speed,
+        Aside, FailingModule, Findings, Pace, Phase, ReadAhead, RecoveryFault, RecoveryProgress,
+        RecoveryRecord, RecoveryState, Work,
     },
     wallet::WalletError,
 };
@@ -15,11 +20,18 @@ use crate::{
 /// A running recovery in memory, beside its stored record.
 #[derive(Clone, Default)]
 pub(super) struct Running {
-    pub speed: Option<Speed>,
+    pub pace: Pace,
     pub read_ahead: ReadAhead,
     pub found: Findings,
     fault: Option<(RecoveryFault, u64)>,
+    /// When progress was told last, milliseconds since 1970.
+    told_at: u64,
 }
+
+/// Progress is told at least this often while there is something to do, in milliseconds.
+const TELL_MS: u64 = 200;
+/// The share of a recovery that lacks nothing but its last word.
+const NEARLY_ALL: f64 = 0.999;
 
 impl Wallet {
     /// The recovery's progress; `None` for a wallet that was created and has always been whole.
@@ -28,16 +40,18 @@ impl Wallet {
         let running = self.0.running.borrow().clone();
         let now = self.platform().runtime.now();
         let (state, fault, next_attempt) = state_of(&record, &running, now);
-        let done = record.position.next + running.read_ahead.sessions;
-        let total = record.total.max(done);
-        let speed = running.speed.filter(|_| state == RecoveryState::Running);
+        let work = self.work_of(&record, &running);
+        let restored = record.restored.unwrap_or(0);
+        let is_busy = matches!(state, RecoveryState::Running | RecoveryState::Finalizing);
+        let is_reading = state == RecoveryState::Running;
         Some(RecoveryProgress {
             state,
-            sessions_done: done,
-            sessions_total: total,
+            sessions_done: restored + work.sessions,
+            sessions_total: restored + work.all_sessions,
             bytes: record.bytes + running.read_ahead.bytes,
-            sessions_per_second: speed.as_ref().map_or(0.0, Speed::sessions_per_second),
-            time_left: speed.and_then(|speed| speed.time_left(now, total - done)),
+            share: if state == RecoveryState::Done { 1.0 } else { running.pace.share().min(NEARLY_ALL) },
+            sessions_per_second: if is_reading { running.pace.sessions_per_second() } else { 0.0 },
+            time_left: if is_busy { running.pace.time_left(now, &work) } else { None },
             guardians_in_use: running.read_ahead.guardians,
             found: running.found,
             next_attempt: next_attempt.filter(|_| state == RecoveryState::Waiting),
@@ -58,13 +72,7 @@ impl Wallet {
 
     /// Takes in how far reading is, and tells it.
     pub(super) fn observe(&self, read_ahead: ReadAhead) {
-        let now = self.platform().runtime.now();
-        let done = self.record().map_or(0, |record| record.position.next) + read_ahead.sessions;
-        {
-            let mut running = self.0.running.borrow_mut();
-            running.speed.get_or_insert_with(|| Speed::new(now, done)).measure(now, done);
-            running.read_ahead = read_ahead;
-        }
+        self.0.running.borrow_mut().read_ahead = read_ahead;
         self.tell_progress();
     }
 
@@ -80,7 +88,40 @@ impl Wallet {
         self.tell_progress();
     }
 
+    /// What there is to do, and what of it is done. What a backup spared is no work.
+    fn work_of(&self, record: &RecoveryRecord, running: &Running) -> Work {
+        let restored = record.restored.unwrap_or(0);
+        let sessions = (record.position.next + running.read_ahead.sessions).saturating_sub(restored);
+        let all_sessions = record.total.saturating_sub(restored).max(sessions);
+        let all_notes = running.found.notes;
+        let unsigned =
+            self.with_live(|live| live.unsigned().iter().map(|(_, notes)| notes.len() as u64).sum());
+        let notes = if record.is_live() { all_notes.saturating_sub(unsigned.unwrap_or(0)) } else { 0 };
+        Work { sessions, all_sessions, notes, all_notes }
+    }
+
+    /// Does some work and tells progress at times.
+    pub(super) async fn telling<T>(&self, work: impl Future<Output = T>) -> T {
+        let runtime = &self.platform().runtime;
+        pin_mut!(work);
+        loop {
+            let due = self.0.running.borrow().told_at.saturating_add(TELL_MS);
+            match select(work.as_mut(), runtime.sleep(due.saturating_sub(runtime.now()))).await {
+                Either::Left((done, _)) => return done,
+                Either::Right(_) if self.is_recovering() => self.tell_progress(),
+                Either::Right(_) => self.0.running.borrow_mut().told_at = runtime.now(),
+            }
+        }
+    }
+
     pub(super) fn tell_progress(&self) {
+        if let Some(record) = self.record() {
+            let mut running = self.0.running.borrow_mut();
+            let now = self.platform().runtime.now();
+            let work = self.work_of(&record, &running);
+            running.pace.measure(now, &work);
+            running.told_at = now;
+        }
         let listener = self.0.recovery_listener.borrow().clone();
         if let (Some(listener), Some(progress)) = (listener, self.recovery()) {
             listener(progress);

@@ -38,7 +38,10 @@ impl Wallet {
             Either::Right(_) => Ok(Next::Continue),
         };
         // What was read since the last snapshot is gone.
-        self.0.running.borrow_mut().read_ahead = ReadAhead::default();
+        let mut running = self.0.running.borrow_mut();
+        running.read_ahead = ReadAhead::default();
+        running.pace.interrupt();
+        drop(running);
         outcome
     }
 

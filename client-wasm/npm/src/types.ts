@@ -204,7 +204,12 @@ export interface RecoveryProgress {
   sessionsTotal: number;
   /** Bytes of history processed. */
   bytes: number;
-  /** Current speed. 0 when not running. */
+  /**
+   * How much of the work is done, from 0 to 1: sessions to read and notes to complete, by the time they take.
+   * It does not go back, and is 1 only once all is done.
+   */
+  share: number;
+  /** Current speed of reading. 0 when not running. */
   sessionsPerSecond: number;
   /** Estimated time left. Absent until it can be trusted. */
   timeLeftMs?: number | undefined;

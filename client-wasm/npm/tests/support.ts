@@ -49,6 +49,7 @@ export function step(sessionsDone: number, state: RecoveryProgress['state'] = 'r
     sessionsDone,
     sessionsTotal: 100,
     bytes: sessionsDone * 2000,
+    share: sessionsDone / 100,
     sessionsPerSecond: 50,
     guardiansInUse: [0, 2],
     found: { notes: 1, amountSats: 7n, operations: 1 },

@@ -25,6 +25,7 @@ pub fn progress(progress: RecoveryProgress) -> Value {
         ("sessionsDone", (progress.sessions_done as f64).into()),
         ("sessionsTotal", (progress.sessions_total as f64).into()),
         ("bytes", (progress.bytes as f64).into()),
+        ("share", progress.share.into()),
         ("sessionsPerSecond", progress.sessions_per_second.into()),
         ("timeLeftMs", progress.time_left.map(|ms| ms as f64).into()),
         ("guardiansInUse", list(progress.guardians_in_use, Value::from)),

@@ -11,7 +11,7 @@ export function App() {
       {status === 'none' && <RecoverForm onSubmit={recover} />}
       {status === 'recovering' && recovery && (
         <section>
-          <progress aria-label="Recovery" value={recovery.sessionsDone} max={recovery.sessionsTotal || 1} />
+          <progress aria-label="Recovery" value={recovery.share} />
           <p className="muted">
             {recovery.sessionsDone} of {recovery.sessionsTotal} sessions, {sats(recovery.found.amountSats)} so far
           </p>

@@ -43,6 +43,7 @@ export class FakeRecovery {
       sessionsDone: stored.done,
       sessionsTotal: total,
       bytes: stored.done * 2_140,
+      share,
       sessionsPerSecond: moving ? (perStep * 1000) / stepMs : 0,
       ...(moving && stored.done > 4 * perStep ? { timeLeftMs: ((total - stored.done) / perStep) * stepMs } : {}),
       guardiansInUse: moving ? [0, 1, 3] : [],

@@ -20,8 +20,8 @@ export async function start(options = {}) {
 
   async function follow(wallet) {
     form.hidden = true;
-    for await (const { sessionsDone, sessionsTotal } of wallet.recoveryProgress()) {
-      Object.assign(progress, { hidden: false, value: sessionsDone, max: sessionsTotal || 1 });
+    for await (const { share } of wallet.recoveryProgress()) {
+      Object.assign(progress, { hidden: false, value: share });
     }
     progress.hidden = true;
     const { wasmMemoryBytes } = await wallet.diagnostics();

@@ -34,7 +34,7 @@ export function RecoverWallet() {
         </label>
         <button>Recover</button>
       </form>
-      {progress && <progress aria-label="Recovery" value={progress.sessionsDone} max={progress.sessionsTotal || 1} />}
+      {progress && <progress aria-label="Recovery" value={progress.share} />}
       {sats !== undefined && <output>{sats.toLocaleString()} sats</output>}
     </>
   );
