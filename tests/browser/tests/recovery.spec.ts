@@ -8,9 +8,12 @@ import { WalletPage } from '../harness/wallet-page.js';
 /** How often a page is killed, each time at another moment. */
 const KILLS = 10;
 
-/** A moment within the next second, in milliseconds: by chance, and the same in every run. */
+/** How long a life that is never killed needs for a history that is slow, in milliseconds. */
+const READING_MS = 8_000;
+
+/** A moment within the next seconds, in milliseconds: by chance, and the same in every run. */
 function moment(seed: number): number {
-  return ((seed * 2_654_435_761) >>> 0) % 1_000;
+  return ((seed * 2_654_435_761) >>> 0) % 3_000;
 }
 
 /** The process that runs page and worker is gone at once, as when a phone runs out of memory. */
@@ -100,9 +103,15 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
 test('a page killed at random moments, again and again, ends with the same', async ({ newDevice, watch, forged }) => {
   const device = await newDevice();
   const states: (string | null)[] = [];
-  // Slow enough to be killed in the middle, and then quick enough to be killed at the end.
-  await device.route(/\/v\d+\/(recovery\?|sessions\/\d+$)/, async (route) => {
-    await new Promise((resolve) => setTimeout(resolve, states.length < KILLS / 2 ? 150 : 0));
+  // The session at which each life went on with reading.
+  const began: number[] = [];
+  // At first history takes some seconds, so that lives end in its middle, and those that are long enough save some of it;
+  // then it is quick, so that they end at its end.
+  await device.route(/\/v\d+\/recovery\?/, async (route) => {
+    const first = firstSession(route.request().url());
+    const start = (began[states.length] = Math.min(began[states.length] ?? Infinity, first));
+    const slow = states.length < KILLS / 2 ? 150 + (READING_MS * (first - start)) / forged.history.sessions : 0;
+    await new Promise((resolve) => setTimeout(resolve, slow));
     // The page may be gone by now.
     await route.continue().catch(() => {});
   });
@@ -117,8 +126,12 @@ test('a page killed at random moments, again and again, ends with the same', asy
     await kill(wallet);
     wallet = await WalletPage.open(device, watch);
   }
-  console.log(`  killed while ${states.join(', ')}`);
+  console.log(`  killed while ${states.join(', ')}; lives began at ${began.join(', ')} of ${forged.history.sessions}`);
   expect(states.filter((state) => state === 'running').length).toBeGreaterThan(2);
+  // What one life had saved none read again.
+  const starts = began.filter((start) => start !== undefined);
+  expect(starts).toEqual([...starts].sort((one, other) => one - other));
+  expect(starts.filter((start) => start > 0 && start < forged.history.sessions).length).toBeGreaterThan(0);
   await expect(wallet.at('recovery-continue').or(wallet.at('page-home'))).toBeVisible({ timeout: 90_000 });
   if (await wallet.at('recovery-continue').isVisible()) await wallet.openRecovered();
   await expectForged(wallet, forged.history);
