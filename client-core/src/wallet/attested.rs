@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use rekindle_protocol::{
     bytes::{SchnorrKey, TxId},
-    session::HashedItems,
+    session::{HashedItems, Item},
     transaction::{Input, Transaction},
 };
 
@@ -76,10 +76,15 @@ impl Wallet {
     /// Asks what the first session holds that is not signed yet.
     pub(super) async fn look_ahead(&self) -> Result<(), WalletError> {
         let session = self.with_live(|live| live.scanner.position.next).ok_or(WalletError::NotJoined)?;
-        let KnownSession::Pending(items) = self.api()?.begun_session(session).await? else {
-            // It has been signed meanwhile, and is followed next.
-            return Ok(());
-        };
+        if let KnownSession::Pending(items) = self.api()?.begun_session(session).await? {
+            self.attest(session, items).await;
+        }
+        // Else it has been signed meanwhile, and is followed next.
+        Ok(())
+    }
+
+    /// Takes in what is attested of a session. Less than before says only that others were asked.
+    pub(super) async fn attest(&self, session: u64, items: Vec<Item>) {
         let time = self.platform().runtime.now();
         let content = HashedItems::new(items);
         let _committing = self.0.committing.lock().await;
@@ -93,13 +98,16 @@ impl Wallet {
                     transactions.push((*txid, transaction.clone()));
                 }
             }
-            let has_changed = transactions != live.attested.transactions;
+            let known = &live.attested;
+            if known.session == session && known.transactions.len() >= transactions.len() {
+                return false;
+            }
+            let has_changed = transactions != known.transactions;
             live.attested = Attested { session, time, transactions };
             has_changed
         });
         if has_changed {
             self.notify();
         }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use rekindle_protocol::{chain::ChainPosition, session::HashedSession};
 
 use super::{Wallet, WalletError, keys, live::Live, pending::decide_all, update::Update};
 use crate::{
+    federation::KnownSession,
     platform::Batch,
     recovery::{ModuleFailure, RecoveryRecord, RelevantHistory, Spent},
 };
@@ -43,12 +44,14 @@ impl Wallet {
         }
     }
 
-    /// Waits until session `next` is signed, or for some seconds.
+    /// Waits until session `next` is signed, or for some seconds; then what is attested of it counts.
     pub(super) async fn wait_for_session(&self, next: u64) {
         let Ok(api) = self.api() else { return };
-        if api.session_status(next, WAIT_SECONDS).await.is_err() {
+        match api.session_status(next, WAIT_SECONDS).await {
+            Ok(KnownSession::Pending(items)) => self.attest(next, items).await,
+            Ok(KnownSession::Complete(_)) => {}
             // Nobody answers: the next attempt to catch up says so, and rests.
-            self.platform().runtime.sleep(RETRY_MS).await;
+            Err(_) => self.platform().runtime.sleep(RETRY_MS).await,
         }
     }
 

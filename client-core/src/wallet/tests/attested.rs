@@ -59,6 +59,26 @@ async fn notes_that_another_device_is_spending_are_not_spent_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_wallet_that_follows_sees_what_another_device_is_doing() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let other = world.recover(&alice.seed_words()).await;
+    alice.catch_up().await.unwrap();
+    world.guardians.keep_open();
+    other.send(Amount(1_000)).await.unwrap();
+    let spent = Balance { outstanding: 1_000, ..Balance::default() };
+    with_background(&alice, world.runtime.sleep(40_000)).await;
+    assert_eq!(alice.balance(), spent);
+    // Others, who are behind, take nothing of it back; signed history does.
+    (1..4).for_each(|guardian| world.guardians.know(guardian, None));
+    with_background(&alice, world.runtime.sleep(40_000)).await;
+    assert_eq!(alice.balance(), spent);
+    world.guardians.close(|_| false);
+    with_background(&alice, world.runtime.sleep(40_000)).await;
+    assert_eq!(alice.balance(), Balance { spendable: 1_000, ..Balance::default() });
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_another_device_is_receiving_is_on_its_way() {
     let world = World::new();
     let (alice, bob) = (world.wallet().await, world.funded(1_000).await);
