@@ -26,7 +26,7 @@ impl Liars {
                 let count = [0, sessions.saturating_sub(1), sessions + 1_000_000, u64::MAX][self.below(4)];
                 self.tell("count", self.sign(question, &count))
             }
-            (Method::Get, ["sessions", index]) => {
+            (Method::Get, ["sessions", index]) if *index != "selected" => {
                 let status = self.status_of_session(index.parse().ok()?);
                 self.tell("session", self.sign(question, &status))
             }
@@ -59,13 +59,13 @@ impl Liars {
                 let answer = if self.chance(50) { answer } else { vec![0; 4] };
                 self.tell("shares", binary(200, answer))
             }
-            (Method::Get, ["sessions" | "recovery"]) if self.chance(50) => {
+            (Method::Get, ["sessions" | "recovery"] | ["sessions", "selected"]) if self.chance(50) => {
                 self.guardians.set(self.liar, Behaviour::Forge);
                 let answer = self.pass(request.clone()).await;
                 self.guardians.set(self.liar, Behaviour::Honest);
                 self.tell("history of its own", binary(200, answer.ok()?.1))
             }
-            (Method::Get, ["sessions" | "recovery" | "config"]) => {
+            (Method::Get, ["sessions" | "recovery" | "config"] | ["sessions", "selected"]) => {
                 let answer = self.pass(request.clone()).await.ok()?.1;
                 self.tell("bytes", self.spoiled(answer))
             }
