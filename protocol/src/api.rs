@@ -67,6 +67,8 @@ pub mod paths {
     pub const ADMIN_URL: &str = "/v1/admin/url";
     /// Says that the operator is ready for newer rules.
     pub const ADMIN_UPGRADE: &str = "/v1/admin/upgrade";
+    /// Which issuers are suspended; takes which ones the operator wants to be.
+    pub const ADMIN_SUSPENSIONS: &str = "/v1/admin/suspensions";
     /// Takes a signed session that the guardian can't get from its peers.
     pub const ADMIN_SESSIONS: &str = "/v1/admin/sessions";
     /// Liveness.
@@ -225,6 +227,8 @@ pub enum RejectionReason {
     Unbalanced,
     /// A claim of a credit that does not exist.
     NoSuchCredit,
+    /// Guardians have suspended the issuer of a credit or withdrawal.
+    IssuerSuspended,
 }
 
 impl RejectionReason {
@@ -237,6 +241,7 @@ impl RejectionReason {
             Self::InvalidSignature => "invalid_signature",
             Self::Unbalanced => "unbalanced",
             Self::NoSuchCredit => "no_such_credit",
+            Self::IssuerSuspended => "issuer_suspended",
         }
     }
 }

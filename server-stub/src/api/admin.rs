@@ -152,9 +152,14 @@ pub async fn upgrade(
     _: Operator,
     Json(Upgrade { version }): Json<Upgrade>,
 ) -> Result<StatusCode, ApiError> {
-    match api.node.signal_upgrade(version).await {
+    noted(api.node.signal_upgrade(version).await)
+}
+
+/// What became of something that the node was asked to note.
+pub fn noted(result: Result<(), SubmitError>) -> Result<StatusCode, ApiError> {
+    match result {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(SubmitError::Stopped) => Err(ApiError::unavailable("stopping", "the guardian is stopping")),
+        Err(error @ SubmitError::Stopped) => Err(ApiError::unavailable("stopping", error.to_string())),
         Err(error) => Err(ApiError::unavailable("busy", error.to_string())),
     }
 }

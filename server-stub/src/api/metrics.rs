@@ -29,7 +29,7 @@ use crate::{
     backups::{Backups, Usage},
     cpu,
     db::DbError,
-    ledger::Audit,
+    ledger::{self, Audit},
     node::NodeHandle,
 };
 
@@ -102,6 +102,7 @@ struct Snapshot {
     pending: usize,
     peers: Vec<(Option<u64>, Connection)>,
     audit: Audit,
+    suspended: usize,
     backups: Usage,
     process: f64,
     engine: f64,
@@ -118,8 +119,9 @@ impl Snapshot {
             signed: progress.signed_count,
             epoch: progress.epoch,
             pending: node.pending_count(),
-            peers: progress.latest_contributions.into_iter().zip(connections).collect(),
             audit: Audit::read(&node.db().read()?).map_err(DbError::from)?,
+            suspended: ledger::suspended(&progress.proposals, node.config().max_faulty()).len(),
+            peers: progress.latest_contributions.into_iter().zip(connections).collect(),
             backups: api.backups.as_ref().map(Backups::usage).transpose()?.unwrap_or_default(),
             process: cpu::process_seconds(),
             engine: cpu::ENGINE.seconds(),
@@ -153,6 +155,8 @@ impl Collector for Snapshot {
         ] {
             gauge(&mut encoder, name, help, sats(value))?;
         }
+        let help = "Issuers that more than f guardians want suspended";
+        gauge(&mut encoder, "issuers_suspended", help, self.suspended as u64)?;
         gauge(
             &mut encoder,
             "audit_balanced",

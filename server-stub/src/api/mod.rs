@@ -38,6 +38,7 @@ mod serve;
 mod sessions;
 mod shares;
 mod status;
+mod suspensions;
 mod tls;
 mod transactions;
 mod withdrawals;

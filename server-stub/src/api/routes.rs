@@ -15,7 +15,7 @@ use rekindle_protocol::{
 
 use super::{
     Api, Setup, admin, announcements, backups, metrics, middleware, page, ranges, sessions, shares, status,
-    transactions, withdrawals,
+    suspensions, transactions, withdrawals,
 };
 use crate::node::NodeHandle;
 
@@ -31,6 +31,9 @@ const MAX_ANNOUNCEMENT_BYTES: usize = 4 << 10;
 
 /// JSON writes a byte as two digits.
 const MAX_BACKUP_BYTES: usize = 2 * MAX_SEALED_BYTES + (4 << 10);
+
+/// A hundred small numbers.
+const MAX_SUSPENSIONS_BYTES: usize = 1 << 10;
 
 /// A number.
 const MAX_UPGRADE_BYTES: usize = 1 << 10;
@@ -63,6 +66,10 @@ pub fn endpoints(version: u32) -> Vec<(&'static str, MethodRouter<Arc<Api>>)> {
         (paths::ADMIN_BACKUP, get(admin::backup)),
         (paths::ADMIN_URL, post(admin::url).layer(limit(MAX_ANNOUNCEMENT_BYTES))),
         (paths::ADMIN_UPGRADE, post(admin::upgrade).layer(limit(MAX_UPGRADE_BYTES))),
+        (
+            paths::ADMIN_SUSPENSIONS,
+            get(suspensions::list).put(suspensions::replace).layer(limit(MAX_SUSPENSIONS_BYTES)),
+        ),
         (paths::ADMIN_SESSIONS, post(admin::adopt).layer(limit(MAX_SESSION_BYTES + 1))),
     ]
 }

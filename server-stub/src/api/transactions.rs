@@ -62,9 +62,9 @@ async fn take_up(
     let status = match api.node.submit(transaction).await {
         Ok(_) => api.node.transaction_status(&txid)?,
         Err(SubmitError::Rejected(rejection)) => match rejection.reason {
-            RejectionReason::AlreadySpent { .. } | RejectionReason::NoSuchCredit => {
-                TransactionStatus::Rejected(rejection)
-            }
+            RejectionReason::AlreadySpent { .. }
+            | RejectionReason::NoSuchCredit
+            | RejectionReason::IssuerSuspended => TransactionStatus::Rejected(rejection),
             RejectionReason::Malformed
             | RejectionReason::UnknownModule
             | RejectionReason::InvalidSignature

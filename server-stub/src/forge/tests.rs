@@ -162,7 +162,9 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
         for (_, transaction) in session.content.transactions() {
             let recorded = db::accepted_in(&db.read().unwrap(), &transaction.id()).unwrap();
             let txn = fresh.begin_write().unwrap();
-            let verdict = ledger.apply(&txn, session.header.index, transaction).unwrap();
+            let verdict = ledger
+                .apply(&txn, session.header.index, &crate::node::Proposals::new(), transaction)
+                .unwrap();
             txn.commit().unwrap();
             match recorded {
                 Some(index) => {

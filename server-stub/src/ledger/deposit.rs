@@ -13,18 +13,43 @@ use super::{
     judge::Verdict,
     module::{InputTerms, Module, OutputTerms, unreadable},
     refusal::Refusal,
+    suspension::suspended,
     tables::{Credit, State, Total, Writer},
 };
+use crate::node::Proposals;
 
 /// The deposit module of a federation.
 pub(super) struct Deposit {
     id: ModuleId,
     config: DepositConfig,
+    max_faulty: usize,
 }
 
 impl Deposit {
-    pub fn new(id: ModuleId, config: DepositConfig) -> Self {
-        Self { id, config }
+    pub fn new(id: ModuleId, config: DepositConfig, max_faulty: usize) -> Self {
+        Self { id, config, max_faulty }
+    }
+
+    /// Refuses what an issuer credits, and withdrawals toward it, while more than f guardians propose to suspend it.
+    pub fn check_suspended(&self, proposals: &Proposals, transaction: &Transaction) -> Result<(), Refusal> {
+        let suspended = suspended(proposals, self.max_faulty);
+        let inputs = transaction.inputs.iter().filter(|input| input.module == self.id);
+        let credits = inputs.filter_map(|input| match DepositInput::from_bytes(&input.body) {
+            Ok(DepositInput::Credit { issuer, .. }) => Some(issuer),
+            _ => None,
+        });
+        let outputs = transaction.outputs.iter().filter(|output| output.module == self.id);
+        let withdrawals = outputs.filter_map(|output| match DepositOutput::from_output(output) {
+            Ok(DepositOutput::Withdrawal { issuer, .. }) => Some(issuer),
+            _ => None,
+        });
+        match credits.chain(withdrawals).find(|issuer| suspended.contains(issuer)) {
+            None => Ok(()),
+            Some(issuer) => Err(Refusal::new(
+                RejectionReason::IssuerSuspended,
+                format!("the guardians have suspended issuer {issuer}"),
+            )),
+        }
     }
 
     fn issuer(&self, id: u16) -> Result<&Issuer, Refusal> {

@@ -13,7 +13,7 @@ use super::{
     refusal::Refusal,
     tables::State,
 };
-use crate::cpu::SIGNATURES;
+use crate::{cpu::SIGNATURES, node::Proposals};
 
 /// What a valid transaction's parts are worth, in their order.
 #[derive(Debug)]
@@ -27,6 +27,7 @@ impl Ledger {
     pub(super) fn judge(
         &self,
         state: &dyn State,
+        proposals: &Proposals,
         transaction: &Transaction,
         txid: &TxId,
     ) -> Result<Verdict, Refusal> {
@@ -55,6 +56,9 @@ impl Ledger {
                 .collect::<Result<_, _>>()?,
         };
         envelope::check_balance(transaction, &verdict)?;
+        if !proposals.is_empty() {
+            self.deposit.check_suspended(proposals, transaction)?;
+        }
         if !self.is_correctly_signed(txid) {
             SIGNATURES.measure(|| self.verify(transaction, &verdict))?;
             self.remember_correctly_signed(*txid);

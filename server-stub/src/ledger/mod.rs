@@ -11,12 +11,17 @@
 //!
 //! # Determinism and cost
 //!
-//! A verdict depends on the transaction, the config and the tables, never on time, order of arrival or memory,
-//! so all guardians accept the same. Curve arithmetic is the expensive part (a note costs two pairings, about
+//! A verdict depends on the transaction, the config, the tables and what the session's batches proposed, never on time,
+//! order of arrival or memory, so all guardians accept the same. Curve arithmetic is the expensive part (a note costs two pairings, about
 //! a millisecond) and the only part that is remembered: the ids of transactions whose signatures and points are known
 //! to be good. An id covers every byte of a transaction, so the memory only saves work. [`StateMachine::check`]
 //! judges without writing, at submission and before a batch is applied, and fills that memory outside the
 //! database's only write transaction.
+//!
+//! # Suspension
+//!
+//! Operators whose issuer's key may be stolen have their guardians propose to suspend it. While more than f guardians
+//! do, its credits and withdrawals toward it are rejected; what it credited before can be claimed. See `suspension`.
 //!
 //! # Value
 //!
@@ -32,6 +37,7 @@ mod mint;
 mod module;
 mod refusal;
 mod shares;
+mod suspension;
 mod tables;
 
 #[cfg(test)]
@@ -53,10 +59,14 @@ use rekindle_protocol::{
     transaction::Transaction,
 };
 
-use crate::{db::TableGroup, node::StateMachine};
+use crate::{
+    db::TableGroup,
+    node::{Proposals, StateMachine},
+};
 
 pub use audit::Audit;
 pub use shares::{Issued, ShareSigner, issued_at, issued_by};
+pub use suspension::{suspend, suspended, suspended_here, suspenders};
 
 use deposit::Deposit;
 use mint::Mint;
@@ -117,7 +127,7 @@ impl Ledger {
         Ok(Self {
             federation: config.federation_id(),
             mint: Mint::new(mint, &mint_config)?,
-            deposit: Deposit::new(deposit, deposit_config),
+            deposit: Deposit::new(deposit, deposit_config, config.max_faulty()),
             correctly_signed: Mutex::new(LruCache::new(REMEMBERED)),
         })
     }
@@ -126,11 +136,12 @@ impl Ledger {
         &self,
         txn: &WriteTransaction,
         session: u64,
+        proposals: &Proposals,
         transaction: &Transaction,
         txid: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error> {
         let mut writer = Writer::open(txn, session)?;
-        let verdict = match Refusal::split(self.judge(&writer, transaction, txid))? {
+        let verdict = match Refusal::split(self.judge(&writer, proposals, transaction, txid))? {
             Ok(verdict) => verdict,
             Err(rejection) => return Ok(Err(rejection)),
         };
@@ -153,6 +164,10 @@ impl StateMachine for Ledger {
         Writer::open(txn, 0).map(drop)
     }
 
+    fn proposal(&self, txn: &ReadTransaction) -> Result<Vec<u8>, redb::Error> {
+        suspension::proposal(txn)
+    }
+
     /// Takes up to a second of CPU for the largest transaction, and remembers what curve arithmetic said.
     fn check(
         &self,
@@ -160,16 +175,17 @@ impl StateMachine for Ledger {
         transaction: &Transaction,
     ) -> Result<Result<(), Rejection>, redb::Error> {
         let reader = Reader::open(txn)?;
-        Refusal::split(self.judge(&reader, transaction, &transaction.id()).map(drop))
+        Refusal::split(self.judge(&reader, &Proposals::new(), transaction, &transaction.id()).map(drop))
     }
 
     fn apply(
         &self,
         txn: &WriteTransaction,
         session: u64,
+        proposals: &Proposals,
         transaction: &Transaction,
     ) -> Result<Result<(), Rejection>, redb::Error> {
-        self.execute(txn, session, transaction, &transaction.id())
+        self.execute(txn, session, proposals, transaction, &transaction.id())
     }
 
     /// Leaves out curve arithmetic, which depends on nothing but the transaction: f+1 guardians have signed that it
@@ -182,6 +198,6 @@ impl StateMachine for Ledger {
         txid: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error> {
         self.remember_correctly_signed(*txid);
-        self.execute(txn, session, transaction, txid)
+        self.execute(txn, session, &Proposals::new(), transaction, txid)
     }
 }

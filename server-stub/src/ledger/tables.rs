@@ -117,7 +117,7 @@ impl Reader {
     }
 }
 
-fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, redb::Error> {
+pub(super) fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, redb::Error> {
     match table {
         Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),

@@ -22,7 +22,7 @@ use super::{Audit, Ledger};
 use crate::{
     db::record_accepted,
     forge::{Author, Draft, FederationSecrets, OwnedNote, Place, Spendable, plain_memo, split},
-    node::StateMachine,
+    node::{Proposals, StateMachine},
 };
 
 /// Notes of 1 to 128 sats.
@@ -128,8 +128,13 @@ impl TestFederation {
 
     /// Applies in session 5, committed.
     pub fn apply(&self, transaction: &Transaction) -> Result<(), Rejection> {
+        self.apply_with(&Proposals::new(), transaction)
+    }
+
+    /// Applies after these proposals in session 5, committed.
+    pub fn apply_with(&self, proposals: &Proposals, transaction: &Transaction) -> Result<(), Rejection> {
         let txn = self.database.begin_write().unwrap();
-        let verdict = self.ledger.apply(&txn, 5, transaction).unwrap();
+        let verdict = self.ledger.apply(&txn, 5, proposals, transaction).unwrap();
         if verdict.is_ok() {
             record_accepted(&txn, &transaction.id(), 5).unwrap();
         }

@@ -9,14 +9,20 @@ use rekindle_protocol::{
     config::{Fees, ModuleInstance},
     encoding::Canonical,
     modules::{
-        deposit::{DepositInput, DepositOutput},
+        deposit::{DepositInput, DepositOutput, MAX_ISSUERS},
         mint::{Denomination, MintInput, MintOutput},
     },
     transaction::{OutPoint, Transaction},
 };
 
-use super::{Ledger, LedgerError, ShareSigner, issued_at, issued_by, testing::TestFederation};
-use crate::forge::{Draft, OwnedNote, Spendable, sign};
+use super::{
+    Ledger, LedgerError, ShareSigner, issued_at, issued_by, suspend, suspended, suspended_here, suspenders,
+    suspension, testing::TestFederation,
+};
+use crate::{
+    forge::{Draft, OwnedNote, Spendable, sign},
+    node::{MAX_PROPOSAL_BYTES, Proposals, StateMachine},
+};
 
 /// A change to a valid transaction and why it is then refused.
 type Case<'a> = (&'a dyn Fn(&mut Transaction), RejectionReason);
@@ -301,4 +307,50 @@ fn a_config_that_cannot_be_judged_is_refused() {
     let mut lacking = config;
     lacking.modules.pop();
     assert!(matches!(Ledger::new(&lacking), Err(LedgerError::Config(_))));
+}
+
+#[test]
+fn an_issuer_is_suspended_while_more_than_f_guardians_want_it() {
+    let mut federation = free();
+    let notes = federation.fund(4);
+    let (before, claim) = federation.credit(2);
+    federation.apply(&before).unwrap();
+    let (after, _) = federation.credit(2);
+    let toward = |issuer| DepositOutput::Withdrawal { issuer, amount: Amount(4), reference: Hash([0; 32]) };
+    let draft =
+        |issuer| Draft { withdrawal: Some(toward(issuer)), ..TestFederation::draft(spend(&notes), &[], 0) };
+    let (withdrawal, _) = federation.write(draft(0));
+    let (elsewhere, _) = federation.write(draft(1));
+    let (claiming, _) = federation.write(TestFederation::draft(vec![claim], &[1], 0));
+
+    let proposing = |issuers: &[u16]| {
+        let txn = federation.database.begin_write().unwrap();
+        suspend(&txn, &issuers.iter().copied().collect()).unwrap();
+        txn.commit().unwrap();
+        let txn = federation.database.begin_read().unwrap();
+        assert_eq!(suspended_here(&txn).unwrap(), issuers.iter().copied().collect());
+        federation.ledger.proposal(&txn).unwrap()
+    };
+    assert!(proposing(&[]).is_empty());
+    let everybody: Vec<u16> = (0..u16::try_from(MAX_ISSUERS).unwrap()).collect();
+    assert!(proposing(&everybody).len() <= MAX_PROPOSAL_BYTES);
+    let proposals = Proposals::from([(0, proposing(&[0, 7]))]);
+    for refused in [&after, &withdrawal] {
+        let rejection = federation.apply_with(&proposals, refused).unwrap_err();
+        assert_eq!(rejection.reason, RejectionReason::IssuerSuspended);
+    }
+    // What was credited before is its owner's, and other issuers go on.
+    federation.apply_with(&proposals, &claiming).unwrap();
+    federation.apply_with(&proposals, &elsewhere).unwrap();
+    // Garbage of a faulty guardian is nobody's wish.
+    federation.apply_with(&Proposals::from([(0, vec![9; 40])]), &after).unwrap();
+}
+
+#[test]
+fn f_guardians_suspend_nobody() {
+    let bytes = |issuers: &[u16]| suspension::Proposal { suspend: issuers.to_vec() }.to_bytes();
+    let proposals = Proposals::from([(0, bytes(&[1, 2, 2])), (1, bytes(&[1])), (2, vec![0xff; 9])]);
+    assert_eq!(suspenders(&proposals), [(1, [0, 1].into()), (2, [0].into())].into());
+    assert_eq!(suspended(&proposals, 1), [1].into());
+    assert_eq!(suspended(&proposals, 2), [].into());
 }

@@ -13,7 +13,7 @@ use rekindle_protocol::{
 
 use super::{Contribution, Settings, StateMachine, session::Quorum, state::NodeState};
 use crate::{
-    consensus::{Batch, Fault, FaultKind},
+    consensus::{Batch, Fault, FaultKind, GuardianId},
     db::{self, ClosedSession, DbError},
 };
 
@@ -27,6 +27,8 @@ pub(super) struct Applied {
     pub rejected: Vec<(TxId, Rejection)>,
     /// The session that closed with it.
     pub closed: Option<SessionHeader>,
+    /// What the batch's guardians propose.
+    pub proposals: Vec<(GuardianId, Vec<u8>)>,
     /// Contributions that do not decode.
     pub faults: Vec<Fault>,
 }
@@ -54,10 +56,10 @@ impl Rules<'_> {
             accepted: Vec::new(),
             rejected: Vec::new(),
             closed: None,
+            proposals: Vec::new(),
             faults: Vec::new(),
         };
-        let mut items = Vec::new();
-        let mut decided = HashSet::new();
+        let mut transactions = Vec::new();
         for (guardian, bytes) in &batch.contributions {
             let Some(contribution) = Contribution::read(bytes, self.settings.contribution_bytes) else {
                 let kind = FaultKind::Malformed("a contribution that does not decode");
@@ -73,9 +75,15 @@ impl Rules<'_> {
             if let Some(version) = contribution.upgrade {
                 applied.state.open.signal(*guardian, version);
             }
-            for transaction in contribution.transactions {
-                self.judge(txn, transaction, &mut decided, &mut items, &mut applied)?;
-            }
+            applied.state.open.propose(*guardian, contribution.proposal.clone());
+            applied.proposals.push((*guardian, contribution.proposal));
+            transactions.push(contribution.transactions);
+        }
+        // Once all of the batch are heard: what was proposed holds from the first transaction of a session on.
+        let mut items = Vec::new();
+        let mut decided = HashSet::new();
+        for transaction in transactions.into_iter().flatten() {
+            self.judge(txn, transaction, &mut decided, &mut items, &mut applied)?;
         }
         applied.state.next_epoch = batch.epoch + 1;
         db::append_items(txn, batch.epoch, &items)?;
@@ -104,7 +112,7 @@ impl Rules<'_> {
             applied.accepted.push(txid);
             return Ok(());
         }
-        match self.machine.apply(txn, open.index, &transaction)? {
+        match self.machine.apply(txn, open.index, &open.proposals, &transaction)? {
             Ok(()) => {
                 db::record_accepted(txn, &txid, open.index)?;
                 open.add(encoded.len() + 1);

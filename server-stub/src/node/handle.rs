@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use redb::WriteTransaction;
 use rekindle_protocol::{
     api::{Rejection, TransactionStatus},
     bytes::{FederationId, TxId},
@@ -14,8 +15,9 @@ use tokio::{
     sync::{Semaphore, mpsc, oneshot, watch},
     time::timeout,
 };
+use tracing::error;
 
-use super::{GuardianKeys, Progress, Settings, StateMachine, status::Undecided};
+use super::{GuardianKeys, MAX_PROPOSAL_BYTES, Progress, Settings, StateMachine, status::Undecided};
 use crate::{
     consensus::GuardianId,
     db::{self, Db, DbError, StoredSession},
@@ -74,6 +76,9 @@ pub enum SessionState {
     Complete(Vec<u8>),
 }
 
+/// A change of what only this guardian knows, within a database transaction of the node's.
+pub(super) type Change = Box<dyn FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send>;
+
 /// What the node is asked to do.
 pub(super) enum Request {
     /// Have a transaction ordered.
@@ -83,6 +88,13 @@ pub(super) enum Request {
         /// Their version.
         version: u32,
         /// Answered when it is durably noted.
+        done: oneshot::Sender<()>,
+    },
+    /// Change what the machine proposes.
+    Change {
+        /// What to write.
+        change: Change,
+        /// Answered when it is durably written.
         done: oneshot::Sender<()>,
     },
     /// Take a signed session from the operator.
@@ -116,6 +128,19 @@ pub(super) struct Shared {
     /// Checks of submitted transactions that may compute at the same time: a flood must not take the processor from
     /// the node.
     pub checks: Semaphore,
+}
+
+impl Shared {
+    /// What the machine proposes now.
+    pub fn proposal(&self) -> Result<Vec<u8>, DbError> {
+        let proposal = self.machine.proposal(&self.db.read()?).map_err(DbError::from)?;
+        if proposal.len() > MAX_PROPOSAL_BYTES {
+            // It would get this guardian banned.
+            error!(bytes = proposal.len(), "the machine proposes too much: nothing is proposed");
+            return Ok(Vec::new());
+        }
+        Ok(proposal)
+    }
 }
 
 /// A node as the rest of the process sees it. Cheap to clone. Calls that read the database block for
@@ -196,8 +221,24 @@ impl NodeHandle {
     /// # Errors
     /// [`SubmitError::Busy`] or [`SubmitError::Stopped`].
     pub async fn signal_upgrade(&self, version: u32) -> Result<(), SubmitError> {
+        self.ask(|done| Request::Signal { version, done }).await
+    }
+
+    /// Writes what only this guardian knows and its machine's proposals depend on; nothing that verdicts do. When this
+    /// returns, it survives a restart, and the federation hears of it with the next batch.
+    ///
+    /// # Errors
+    /// [`SubmitError::Busy`] or [`SubmitError::Stopped`]. A database that fails stops the guardian.
+    pub async fn change(
+        &self,
+        change: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error> + Send + 'static,
+    ) -> Result<(), SubmitError> {
+        self.ask(|done| Request::Change { change: Box::new(change), done }).await
+    }
+
+    async fn ask(&self, request: impl FnOnce(oneshot::Sender<()>) -> Request) -> Result<(), SubmitError> {
         let (done, answer) = oneshot::channel();
-        self.requests.try_send(Request::Signal { version, done }).map_err(|error| match error {
+        self.requests.try_send(request(done)).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => SubmitError::Busy,
             mpsc::error::TrySendError::Closed(_) => SubmitError::Stopped,
         })?;

@@ -7,10 +7,10 @@
 //! and the database. [`start`] drives it on a thread of its own, because its writes to disk block.
 //! [`NodeHandle`] is what the rest of the process sees: it submits, asks and waits.
 //!
-//! **Epochs** start when there is something to do: a submitted transaction, a session that is due to be closed, or
-//! a peer that began one. An idle federation makes none. A guardian contributes its time, its vote to close the
-//! session and the transactions that were submitted to it (`contribution`); what a batch left out it contributes
-//! again.
+//! **Epochs** start when there is something to do: a submitted transaction, a session that is due to be closed,
+//! something new that the machine proposes, or a peer that began one. An idle federation makes none. A guardian
+//! contributes its time, its vote to close the session, its machine's proposal and the transactions that were submitted
+//! to it (`contribution`); what a batch left out it contributes again.
 //!
 //! **Batches** are applied in one database transaction each (`apply`). Transactions are judged in the order of
 //! guardians by a [`StateMachine`]; accepted ones join the open session, rejected ones leave no trace but a reason
@@ -58,7 +58,7 @@ use contribution::Contribution;
 pub use error::NodeError;
 pub use handle::{AdoptError, NodeHandle, SessionState, SubmitError};
 pub use keys::GuardianKeys;
-pub use machine::StateMachine;
+pub use machine::{MAX_PROPOSAL_BYTES, Proposals, StateMachine};
 pub use run::{NodeSetup, RunningNode, start};
 pub use settings::{RULES_VERSION, Settings};
 pub(crate) use state::resume_after;

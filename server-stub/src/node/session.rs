@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::session::{MAX_SESSION_BYTES, MAX_SESSION_ITEMS};
 
-use super::Settings;
+use super::{Proposals, Settings};
 use crate::consensus::GuardianId;
 
 /// What a signed session takes besides its items, generously.
@@ -42,18 +42,37 @@ pub(super) struct OpenSession {
     pub votes: BTreeSet<GuardianId>,
     /// The newest version of the rules that guardians have signalled in it.
     pub signals: BTreeMap<GuardianId, u32>,
+    /// What the guardians' machines proposed last in it.
+    pub proposals: Proposals,
 }
 
 impl OpenSession {
     /// An empty session that begins with `first_epoch`.
     pub fn new(index: u64, first_epoch: u64) -> Self {
-        Self { index, first_epoch, items: 0, bytes: 0, votes: BTreeSet::new(), signals: BTreeMap::new() }
+        Self {
+            index,
+            first_epoch,
+            items: 0,
+            bytes: 0,
+            votes: BTreeSet::new(),
+            signals: BTreeMap::new(),
+            proposals: Proposals::new(),
+        }
     }
 
     /// Notes that a guardian is ready for a version of the rules.
     pub fn signal(&mut self, guardian: GuardianId, version: u32) {
         let newest = self.signals.entry(guardian).or_default();
         *newest = version.max(*newest);
+    }
+
+    /// Notes what a guardian's machine proposes, instead of what it proposed before; empty for nothing.
+    pub fn propose(&mut self, guardian: GuardianId, proposal: Vec<u8>) {
+        if proposal.is_empty() {
+            self.proposals.remove(&guardian);
+        } else {
+            self.proposals.insert(guardian, proposal);
+        }
     }
 
     /// The newest version that `threshold` guardians are ready for, if it is above `current`.

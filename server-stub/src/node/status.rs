@@ -7,6 +7,7 @@ use std::{
 
 use rekindle_protocol::{api::Rejection, bytes::TxId};
 
+use super::Proposals;
 use crate::consensus::GuardianId;
 
 /// How far a node is. Watch it through [`super::NodeHandle::progress`].
@@ -26,6 +27,8 @@ pub struct Progress {
     pub accused: BTreeMap<GuardianId, String>,
     /// Guardians that are not listened to until the next start, because they sent what does not decode.
     pub banned: BTreeSet<GuardianId>,
+    /// What each guardian's machine proposed last, if it was heard since the start; empty for nothing.
+    pub proposals: Proposals,
     /// Whether this guardian gets from others what it missed.
     pub catching_up: bool,
     /// The version of the rules that its operator has signalled.

@@ -8,12 +8,16 @@ use rekindle_protocol::{
     transaction::{Input, Transaction},
 };
 
-use super::StateMachine;
+use super::{Proposals, StateMachine};
 use crate::dealer::{Deal, Dealt};
 
 const SPENT: TableDefinition<&[u8; 32], u64> = TableDefinition::new("test_spent");
 
-/// Accepts every nonce once, and nothing without inputs.
+/// What this guardian wants frozen.
+const FROZEN: TableDefinition<(), u8> = TableDefinition::new("test_frozen");
+
+/// Accepts every nonce once, and nothing without inputs. Transactions with a tweak that two guardians propose to freeze
+/// are not accepted while they do.
 pub struct TestMachine;
 
 impl TestMachine {
@@ -32,12 +36,28 @@ impl TestMachine {
         }
         Ok(Ok(()))
     }
+
+    /// Wants transactions with a tweak frozen, instead of those before.
+    pub fn freeze(txn: &WriteTransaction, tweak: Option<u8>) -> Result<(), redb::Error> {
+        let mut table = txn.open_table(FROZEN)?;
+        match tweak {
+            Some(tweak) => table.insert((), tweak)?,
+            None => table.remove(())?,
+        };
+        Ok(())
+    }
 }
 
 impl StateMachine for TestMachine {
     fn create_tables(&self, txn: &WriteTransaction) -> Result<(), redb::Error> {
         txn.open_table(SPENT)?;
+        txn.open_table(FROZEN)?;
         Ok(())
+    }
+
+    fn proposal(&self, txn: &ReadTransaction) -> Result<Vec<u8>, redb::Error> {
+        let frozen = txn.open_table(FROZEN)?.get(())?;
+        Ok(frozen.map_or(vec![], |tweak| vec![tweak.value()]))
     }
 
     fn check(
@@ -52,8 +72,12 @@ impl StateMachine for TestMachine {
         &self,
         txn: &WriteTransaction,
         session: u64,
+        proposals: &Proposals,
         transaction: &Transaction,
     ) -> Result<Result<(), Rejection>, redb::Error> {
+        if proposals.values().filter(|tweak| **tweak == transaction.tweak.0[..1]).count() >= 2 {
+            return Ok(Err(Rejection { reason: RejectionReason::IssuerSuspended, detail: String::new() }));
+        }
         let mut table = txn.open_table(SPENT)?;
         let verdict = Self::judge(&table, transaction)?;
         if verdict.is_ok() {
@@ -71,7 +95,7 @@ impl StateMachine for TestMachine {
         transaction: &Transaction,
         _: &TxId,
     ) -> Result<Result<(), Rejection>, redb::Error> {
-        self.apply(txn, session, transaction)
+        self.apply(txn, session, &Proposals::new(), transaction)
     }
 }
 

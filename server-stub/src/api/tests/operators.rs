@@ -1,6 +1,6 @@
 //! What operators and issuers ask for, and what others get instead.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::{
     body::Body,
@@ -8,7 +8,10 @@ use axum::{
 };
 use rekindle_protocol::{
     amount::Amount,
-    api::{API_VERSION, Connection, PREVIOUS_API_VERSION, Status, StatusV1, UNKNOWN_VERSION, paths},
+    api::{
+        API_VERSION, Connection, PREVIOUS_API_VERSION, RejectionReason, Status, StatusV1, TransactionStatus,
+        UNKNOWN_VERSION, paths,
+    },
     bytes::Hash,
     config::{ConfigDocument, UrlAnnouncement},
     encoding::Canonical,
@@ -86,6 +89,42 @@ async fn an_operator_signals_upgrades_and_hands_over_sessions() {
     for path in [paths::ADMIN_UPGRADE, paths::ADMIN_SESSIONS] {
         assert_eq!(fixture.post(path, JSON, "{}").await.problem(401).code, "unauthorized");
     }
+}
+
+#[tokio::test]
+async fn an_operator_suspends_an_issuer() {
+    let fixture = with_admin();
+    let bearer = format!("Bearer {}", TOKEN.replace(' ', "-"));
+    let put = async |body: &'static str| {
+        let request = Request::put(paths::ADMIN_SUSPENSIONS)
+            .header(header::AUTHORIZATION, &bearer)
+            .header(header::CONTENT_TYPE, JSON);
+        fixture.send(request.body(Body::from(body)).unwrap()).await
+    };
+    let list = async || ask(&fixture, paths::ADMIN_SUSPENSIONS, &bearer).await.json::<serde_json::Value>();
+    assert_eq!(list().await, serde_json::json!({ "issuers": [], "wanted": [] }));
+    assert_eq!(put(r#"{"issuers": [9]}"#).await.problem(422).code, "unknown_issuer");
+    assert_eq!(put("{}").await.problem(422).code, "unprocessable");
+    assert_eq!(ask(&fixture, paths::ADMIN_SUSPENSIONS, "").await.problem(401).code, "unauthorized");
+
+    assert_eq!(put(r#"{"issuers": [0]}"#).await.status, 204);
+    let (credit, _) = fixture.credit(5, 1);
+    let txid = fixture.node().submit(credit.clone()).await.unwrap();
+    let TransactionStatus::Rejected(rejection) =
+        fixture.node().wait_transaction(&txid, Duration::from_secs(60)).await.unwrap()
+    else {
+        panic!("a suspended issuer's credit is accepted")
+    };
+    assert_eq!(rejection.reason, RejectionReason::IssuerSuspended);
+    let wanted = serde_json::json!([{ "issuer": 0, "guardians": [0], "suspended": true }]);
+    assert_eq!(list().await, serde_json::json!({ "issuers": [0], "wanted": wanted }));
+    let metrics = fixture.get(paths::METRICS, "text/plain").await;
+    let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
+    assert!(metrics.lines().any(|line| line == "guardian_issuers_suspended 1"), "{metrics}");
+
+    assert_eq!(put(r#"{"issuers": []}"#).await.status, 204);
+    fixture.settle(&fixture.node().submit(credit).await.unwrap()).await;
+    assert_eq!(list().await, serde_json::json!({ "issuers": [], "wanted": [] }));
 }
 
 #[tokio::test]

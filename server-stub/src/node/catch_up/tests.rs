@@ -87,7 +87,7 @@ fn replayed(
     let txn = db.write().unwrap();
     TestMachine.create_tables(&txn).unwrap();
     for transaction in before.iter().filter_map(Item::transaction) {
-        TestMachine.apply(&txn, 0, transaction).unwrap().unwrap();
+        TestMachine.apply(&txn, 0, &crate::node::Proposals::new(), transaction).unwrap().unwrap();
         db::record_accepted(&txn, &transaction.id(), 0).unwrap();
     }
     db::append_items(&txn, 0, &before).unwrap();

@@ -108,6 +108,9 @@ impl<N: PeerNetwork> Core<N> {
                     *latest = Some(batch.epoch);
                 }
             }
+            for (guardian, proposal) in applied.proposals {
+                progress.proposals.insert(guardian, proposal);
+            }
         });
         if let Some(header) = applied.closed {
             info!(session = header.index, epoch = header.last_epoch, "session closed");

@@ -65,6 +65,8 @@ pub struct Core<N> {
     returned: Option<u64>,
     /// How many sessions were executed again since the last durable write of some.
     unsynced: u64,
+    /// What this guardian's machine proposes.
+    proposal: Vec<u8>,
     /// When to stop for an upgrade.
     stop_at: Option<u64>,
 }
@@ -143,6 +145,7 @@ impl<N: PeerNetwork> Core<N> {
         let mut stored = Vec::new();
         let mut submitted = Vec::new();
         let mut signalled = Vec::new();
+        let mut changed = Vec::new();
         let mut adopted = Vec::new();
         let mut state = self.state.clone();
         for request in requests {
@@ -158,6 +161,10 @@ impl<N: PeerNetwork> Core<N> {
                     state.signal = state.signal.max(Some(version));
                     signalled.push(done);
                 }
+                Request::Change { change, done } => {
+                    change(&txn).map_err(DbError::from)?;
+                    changed.push(done);
+                }
                 Request::Adopt { session, done } => adopted.push((session, done)),
             }
         }
@@ -166,6 +173,9 @@ impl<N: PeerNetwork> Core<N> {
         }
         txn.commit().map_err(DbError::from)?;
         self.state = state;
+        if !changed.is_empty() {
+            self.proposal = self.shared.proposal()?;
+        }
         for (txid, bytes) in stored {
             self.shared.undecided.set_pending(txid, bytes);
         }
@@ -173,7 +183,7 @@ impl<N: PeerNetwork> Core<N> {
         for done in submitted {
             let _ = done.send(Ok(()));
         }
-        for done in signalled {
+        for done in signalled.into_iter().chain(changed) {
             let _ = done.send(());
         }
         for (session, done) in adopted {
@@ -191,15 +201,18 @@ impl<N: PeerNetwork> Core<N> {
             || due
             || !self.pending.is_empty()
             || self.unheard_signal().is_some()
+            || self.has_unheard_proposal()
             || self.wants_to_be_heard();
         if engine.has_proposed() || self.outgrown().is_some() || !reason {
             return Ok(false);
         }
-        let room = self.shared.settings.contribution_bytes.saturating_sub(Contribution::FIXED_BYTES);
+        let fixed = Contribution::FIXED_BYTES + self.proposal.len();
+        let room = self.shared.settings.contribution_bytes.saturating_sub(fixed);
         let contribution = Contribution {
             time: now.wall,
             close_vote: due.then_some(self.state.open.index),
             upgrade: self.signal(),
+            proposal: self.proposal.clone(),
             transactions: self.pending.take_up(room),
         };
         let mut seed = [0; 32];
@@ -218,6 +231,12 @@ impl<N: PeerNetwork> Core<N> {
     fn unheard_signal(&self) -> Option<u32> {
         let heard = self.state.open.signals.get(&self.shared.id).copied();
         self.signal().filter(|version| heard.is_none_or(|heard| heard < *version))
+    }
+
+    /// Whether the open session has not heard what the machine proposes now.
+    fn has_unheard_proposal(&self) -> bool {
+        let heard = self.state.open.proposals.get(&self.shared.id);
+        heard.map_or(&[][..], Vec::as_slice) != self.proposal
     }
 
     /// Whether this guardian was away and none of its contributions was taken up since.

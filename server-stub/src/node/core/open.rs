@@ -67,6 +67,7 @@ impl<N: PeerNetwork> Core<N> {
         shared.progress.send_modify(|progress| {
             progress.latest_contributions = vec![None; usize::from(guardians)];
         });
+        let proposal = shared.proposal()?;
         let mut core = Self {
             shared,
             network,
@@ -84,6 +85,7 @@ impl<N: PeerNetwork> Core<N> {
             opened: None,
             returned: None,
             unsynced: 0,
+            proposal,
             stop_at: None,
         };
         core.note_opening(now);

@@ -1,13 +1,14 @@
 //! What happens to guardians, wallets and operators.
 
 use rand::Rng;
+use redb::WriteTransaction;
 use tokio::sync::oneshot;
 
 use super::{
     byzantine::Role,
     disk::Disk,
     net::BodyId,
-    plan::{Trouble, Victim},
+    plan::{FREEZABLE, Trouble, Victim},
     world::{Event, World},
 };
 use crate::{
@@ -15,7 +16,7 @@ use crate::{
     node::{
         NodeError, RULES_VERSION,
         handle::{Request, Submission},
-        testing::spend,
+        testing::{TestMachine, spend},
     },
 };
 
@@ -47,6 +48,7 @@ impl World {
                     self.submit(body, nonce, tweak);
                 }
             }
+            Trouble::Freeze(id, tweak) => self.of(id).into_iter().for_each(|body| self.freeze(body, tweak)),
             Trouble::Signal(id) => self.of(id).into_iter().for_each(|body| self.signal(body)),
             Trouble::Install(id) => {
                 for body in self.of(id) {
@@ -97,9 +99,18 @@ impl World {
         let (done, mut answer) = oneshot::channel();
         self.step(body, vec![Request::Submit(Submission { txid, transaction, done })]);
         // What a guardian has promised to an honest wallet must come true, whatever happens to it.
-        if matches!(answer.try_recv(), Ok(Ok(()))) && self.bodies[body].is_honest() {
+        let is_taken = matches!(answer.try_recv(), Ok(Ok(())));
+        if is_taken && self.bodies[body].is_honest() && tweak < FREEZABLE {
             self.checks.promise(nonce);
         }
+    }
+
+    fn freeze(&mut self, body: BodyId, tweak: Option<u8>) {
+        if self.bodies[body].node.is_none() {
+            return;
+        }
+        let change = Box::new(move |txn: &WriteTransaction| TestMachine::freeze(txn, tweak));
+        self.step(body, vec![Request::Change { change, done: oneshot::channel().0 }]);
     }
 
     /// An operator tells the federation to go on with new rules, until its guardian has taken that up.

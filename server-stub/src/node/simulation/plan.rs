@@ -14,6 +14,9 @@ use crate::consensus::GuardianId;
 /// For how long things happen, in milliseconds of virtual time.
 pub const TROUBLE: u64 = 5_000;
 
+/// The first of the tweaks that machines may want frozen: what has one may be rejected.
+pub const FREEZABLE: u8 = 2;
+
 /// A run.
 #[derive(Clone, Debug)]
 pub struct Plan {
@@ -49,6 +52,8 @@ pub enum Trouble {
         /// Tells apart those that spend the same.
         tweak: u8,
     },
+    /// A guardian's machine proposes to freeze transactions with this tweak, instead of those before.
+    Freeze(GuardianId, Option<u8>),
     /// An operator is ready for newer rules.
     Signal(GuardianId),
     /// An operator installs the software that has newer rules; it runs from the next start on.
@@ -107,6 +112,7 @@ impl Plan {
         plan.choose_troubles(&mut rng);
         plan.choose_transactions(&mut rng);
         plan.choose_upgrade(&mut rng);
+        plan.choose_proposals(&mut rng);
         plan.choose_worst_moment(&mut rng);
         plan.events.sort_by_key(|(time, _)| *time);
         plan
@@ -233,6 +239,25 @@ impl Plan {
             if rng.gen_ratio(1, 4) {
                 self.events.push((rng.gen_range(0..TROUBLE), Trouble::Install(id)));
             }
+        }
+    }
+
+    /// Machines propose to freeze some transactions, and take it back, while wallets submit such: whatever is rejected
+    /// for it, all guardians must reject alike.
+    fn choose_proposals(&mut self, rng: &mut ChaCha8Rng) {
+        if rng.gen_ratio(1, 2) {
+            return;
+        }
+        let guardians = u16::try_from(self.roles.len()).unwrap_or(u16::MAX);
+        let tweaks = FREEZABLE..FREEZABLE + 2;
+        for _ in 0..rng.gen_range(4..30) {
+            let tweak = rng.gen_ratio(2, 3).then(|| rng.gen_range(tweaks.clone()));
+            let id = rng.gen_range(0..guardians);
+            self.events.push((rng.gen_range(0..TROUBLE), Trouble::Freeze(id, tweak)));
+        }
+        for nonce in 1_000..rng.gen_range(1_010..1_040) {
+            let (to, tweak) = (rng.gen_range(0..guardians), rng.gen_range(tweaks.clone()));
+            self.events.push((rng.gen_range(0..TROUBLE), Trouble::Submit { to, nonce, tweak }));
         }
     }
 

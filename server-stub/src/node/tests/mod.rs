@@ -2,6 +2,7 @@
 
 mod faults;
 mod ordering;
+mod proposing;
 mod returning;
 mod threads;
 mod upgrading;

@@ -24,6 +24,7 @@ impl StateMachine for Gate {
         &self,
         _: &redb::WriteTransaction,
         _: u64,
+        _: &Proposals,
         _: &Transaction,
     ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
         Ok(Ok(()))
@@ -31,12 +32,12 @@ impl StateMachine for Gate {
 
     fn replay(
         &self,
-        txn: &redb::WriteTransaction,
-        session: u64,
-        transaction: &Transaction,
+        _: &redb::WriteTransaction,
+        _: u64,
+        _: &Transaction,
         _: &TxId,
     ) -> Result<Result<(), rekindle_protocol::api::Rejection>, redb::Error> {
-        self.apply(txn, session, transaction)
+        Ok(Ok(()))
     }
 }
 
