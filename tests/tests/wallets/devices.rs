@@ -19,7 +19,7 @@ use rekindle_client::{
 };
 use rekindle_guardian::{
     ledger::{Audit, Ledger},
-    node::StateMachine,
+    node::{Proposals, StateMachine},
 };
 use rekindle_protocol::{
     amount::Amount,
@@ -103,7 +103,7 @@ impl Judge {
         transaction: &Transaction,
     ) -> Result<(), rekindle_protocol::api::Rejection> {
         let txn = self.database.begin_write().unwrap();
-        let verdict = self.ledger.apply(&txn, session, transaction).unwrap();
+        let verdict = self.ledger.apply(&txn, session, &Proposals::new(), transaction).unwrap();
         txn.commit().unwrap();
         verdict
     }

@@ -4,6 +4,7 @@
 
 mod devices;
 mod moving;
+mod suspending;
 mod versions;
 
 use std::{future::Future, rc::Rc, time::Duration};

@@ -61,14 +61,14 @@ async fn guardian_of_the_future() -> (String, Arc<AtomicUsize>) {
 }
 
 /// A history of a wallet with [`WORDS`], and the federation to serve it.
-struct Forged {
+pub struct Forged {
     data: PathBuf,
-    balance_sats: u64,
+    pub balance_sats: u64,
     _dir: tempfile::TempDir,
 }
 
 impl Forged {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let (words, data) = (dir.path().join("words"), dir.path().join("data"));
         std::fs::write(&words, WORDS).unwrap();
@@ -79,7 +79,7 @@ impl Forged {
         Self { data, balance_sats, _dir: dir }
     }
 
-    async fn serve(
+    pub async fn serve(
         &self,
         announced: BTreeMap<u16, String>,
         api_versions: BTreeMap<u16, RangeInclusive<u32>>,
