@@ -56,6 +56,9 @@ impl<N: PeerNetwork> Core<N> {
         self.perform(effects, now)?;
         let mut answered = vec![0; usize::from(self.quorum.guardians)];
         for (peer, message) in others {
+            if self.banned.contains(&peer) {
+                continue;
+            }
             match message {
                 PeerMessage::Signing(message) => self.on_signing(peer, message)?,
                 PeerMessage::CatchUp(message) => {
