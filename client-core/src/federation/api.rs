@@ -48,10 +48,12 @@ pub struct FederationApi {
 
 /// What is asked of each guardian.
 enum Question<'a> {
-    /// A request.
+    /// What it serves. Caches may answer in its place.
     Plain {
-        /// As it is for a guardian.
-        request: &'a dyn Fn(GuardianId) -> Result<Request, GuardianFault>,
+        /// Where.
+        path: &'a str,
+        /// What it is given there, if anything.
+        body: Option<Bytes>,
         /// What an answer may cost.
         limits: Limits,
     },
@@ -160,8 +162,14 @@ impl FederationApi {
         let ask = |guardian| -> ask::Question<'_> {
             Box::pin(async move {
                 match question {
-                    Question::Plain { request, limits } => {
-                        Ok(self.call(guardian, request(guardian)?, *limits).await?.body)
+                    Question::Plain { path, body, limits } => {
+                        let url = self.at(guardian, path)?;
+                        let mut request = match body {
+                            Some(body) => Request::post(url, body.clone()),
+                            None => Request::get(url),
+                        };
+                        request.bypass_cache = self.guardians.borrow().has_lied(guardian);
+                        Ok(self.call(guardian, request, *limits).await?.body)
                     }
                     Question::Attested { path, body, wait_seconds, limit } => {
                         self.attested(guardian, path, body.clone(), challenge, *wait_seconds, *limit).await
@@ -169,7 +177,8 @@ impl FederationApi {
                 }
             })
         };
-        drive(&self.guardians, &*self.runtime, query, eager, &ask).await
+        let (Question::Plain { path, .. } | Question::Attested { path, .. }) = question;
+        drive(&self.guardians, &*self.runtime, query, eager, path, &ask).await
     }
 
     async fn attested(

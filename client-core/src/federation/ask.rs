@@ -10,6 +10,7 @@ use futures::{
 
 use super::{
     FederationError, GuardianFault, GuardianId, Guardians,
+    guardians::head,
     query::{QueryStrategy, Step},
 };
 use crate::platform::{RandomError, Runtime};
@@ -90,7 +91,7 @@ where
 }
 
 /// Asks guardians until `query` has decided. `eager` questions are open from the start, even if fewer
-/// would do; `ask` asks one guardian.
+/// would do; `ask` asks one guardian for what is at `path`.
 ///
 /// Guardians that rest after a failure are asked last. One that asked to be left alone is left alone. One that does not
 /// speak the newest version of the API is asked again in the one before.
@@ -99,6 +100,7 @@ pub(crate) async fn drive<'a>(
     runtime: &dyn Runtime,
     query: &mut dyn Judge,
     eager: usize,
+    path: &str,
     ask: &(dyn Fn(GuardianId) -> Question<'a> + 'a),
 ) -> Result<(), FederationError> {
     let mut step = query.start();
@@ -153,6 +155,7 @@ pub(crate) async fn drive<'a>(
             // The strategy counts every guardian and each has been heard, so it would have decided.
             return Err(FederationError::NoAgreement(faults));
         };
+        let answer = sent.as_deref().map(head).unwrap_or_default().to_vec();
         let result = query.hear(guardian, sent);
         if result.as_ref().is_err_and(GuardianFault::is_unknown_version) && !stepped_down.contains(&guardian)
         {
@@ -171,6 +174,9 @@ pub(crate) async fn drive<'a>(
             }
             Err(fault) => {
                 note_fault(guardians, runtime, guardian, &fault)?;
+                if fault.is_misbehaviour() {
+                    guardians.borrow_mut().keep_evidence(guardian, path, &answer);
+                }
                 faults.push((guardian, fault));
                 query.fail(guardian)
             }

@@ -43,7 +43,7 @@ struct Health {
 }
 
 /// That a guardian, or something in front of it, did what only a lie or a broken program explains.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Evidence {
     /// The guardian.
     pub guardian: GuardianId,
@@ -53,7 +53,15 @@ pub struct Evidence {
     pub time: u64,
     /// How often it did such a thing.
     pub times: u32,
+    /// What it was asked for the last time: a path, which may name a transaction of the wallet's. Empty where several
+    /// answers together showed it.
+    pub path: String,
+    /// How its answer began, at most [`HEAD_BYTES`]; nothing of streams, and of answers that it did not sign as it should.
+    pub answer: Vec<u8>,
 }
+
+/// How many bytes of an answer are kept as evidence.
+const HEAD_BYTES: usize = 64;
 
 /// The guardians of a federation as one wallet has experienced them.
 #[derive(Debug, Clone)]
@@ -83,7 +91,7 @@ impl Guardians {
     /// Its address has become known, or another one: only its lies are remembered.
     pub fn moved(&mut self, guardian: GuardianId) {
         if let Some(health) = self.get_mut(guardian) {
-            let (strikes, lie) = (health.strikes, health.lie);
+            let (strikes, lie) = (health.strikes, health.lie.take());
             *health = Health { strikes, lie, reachable: true, ..Health::default() };
         }
     }
@@ -147,9 +155,25 @@ impl Guardians {
         if let Some(health) = self.get_mut(guardian) {
             let factor = STRIKE_FACTOR.saturating_pow(health.strikes.min(8));
             health.strikes = health.strikes.saturating_add(1);
-            health.lie = Some(Evidence { guardian, code: fault.code(), time: now, times: health.strikes });
+            let (path, answer) = (String::new(), Vec::new());
+            health.lie = Some(Evidence {
+                guardian,
+                code: fault.code(),
+                time: now,
+                times: health.strikes,
+                path,
+                answer,
+            });
             let pause = FIRST_STRIKE_MS.saturating_mul(factor).min(LONGEST_STRIKE_MS);
             health.rests_until = health.rests_until.max(now.saturating_add(pause));
+        }
+    }
+
+    /// Keeps what it was asked for and how its answer began with the evidence of its latest lie.
+    pub fn keep_evidence(&mut self, guardian: GuardianId, path: &str, answer: &[u8]) {
+        if let Some(lie) = self.get_mut(guardian).and_then(|health| health.lie.as_mut()) {
+            lie.path = path.to_owned();
+            lie.answer = head(answer).to_vec();
         }
     }
 
@@ -160,7 +184,7 @@ impl Guardians {
 
     /// The lies that were found out: the latest of each guardian.
     pub fn evidence(&self) -> Vec<Evidence> {
-        self.list.iter().filter_map(|health| health.lie).collect()
+        self.list.iter().filter_map(|health| health.lie.clone()).collect()
     }
 
     /// Whether its last answer was a failure: then one question at a time is enough.
@@ -231,6 +255,11 @@ impl Guardians {
     }
 }
 
+/// As much of an answer as is kept.
+pub(crate) fn head(answer: &[u8]) -> &[u8] {
+    answer.get(..HEAD_BYTES).unwrap_or(answer)
+}
+
 /// An exponentially weighted moving average that follows within a few observations.
 fn average(known: Option<u64>, observed: u64) -> u64 {
     // Anything above an hour is as bad as an hour, and sums stay far from overflowing.
@@ -289,8 +318,10 @@ mod tests {
         assert!(guardians.has_lied(2));
         // The latest lie is kept, also when it moves.
         guardians.strike(2, &GuardianFault::Truncated, now);
+        guardians.keep_evidence(2, "/v1/sessions", &[7; 1_000]);
         guardians.moved(2);
-        let latest = Evidence { guardian: 2, code: "answer_truncated", time: now, times: 5 };
+        let (path, answer) = ("/v1/sessions".into(), vec![7; 64]);
+        let latest = Evidence { guardian: 2, code: "answer_truncated", time: now, times: 5, path, answer };
         assert_eq!(guardians.evidence(), [latest]);
     }
 

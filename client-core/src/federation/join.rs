@@ -61,7 +61,7 @@ pub async fn download_config(
     };
     let read = |_, sent: Result<Vec<u8>, GuardianFault>| joined(invite, ConfigDocument::from_bytes(&sent?)?);
     let mut query = Query::new(AnyValid::new(Quorum::of(count)), read);
-    drive(guardians, runtime, &mut query, 1, &question).await?;
+    drive(guardians, runtime, &mut query, 1, paths::CONFIG, &question).await?;
     query.outcome()
 }
 

@@ -211,6 +211,8 @@ async fn endless_and_broken_answers_are_cut_off() {
     found.sort_unstable();
     assert_eq!(found, ["answer_of_wrong_type", "answer_too_big", "answer_too_big", "answer_undecodable"]);
     assert!(*sent.borrow() < 20 << 20, "{} bytes were read", sent.borrow());
+    let evidence = api.evidence().into_iter().find(|evidence| evidence.guardian == 2).unwrap();
+    assert_eq!((&*evidence.path, &*evidence.answer), (&*paths::session(0), &b"garbage"[..]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -166,7 +166,7 @@ impl<T> Schedule<T> {
         Ok(())
     }
 
-    /// A request failed.
+    /// A request failed. Gives whose it was.
     pub fn fail(
         &mut self,
         id: RequestId,
@@ -174,8 +174,8 @@ impl<T> Schedule<T> {
         now: u64,
         random: u64,
         guardians: &mut Guardians,
-    ) {
-        let Some(request) = self.remove(id) else { return };
+    ) -> Option<GuardianId> {
+        let request = self.remove(id)?;
         if let Some(segment) = self.segment_mut(request.segment) {
             segment.tried.insert(request.guardian);
             segment.is_retry = true;
@@ -189,6 +189,7 @@ impl<T> Schedule<T> {
         if fault.is_misbehaviour() {
             self.penalise(request.guardian, fault, now, guardians);
         }
+        Some(request.guardian)
     }
 
     /// Whether a request has been silent for too long.

@@ -115,7 +115,9 @@ impl SessionStream {
     /// For a reader that found history broken: leaves `guardian` alone for a while, asks it past caches after
     /// that, and drops what it served and has not been delivered.
     pub fn penalise(&mut self, guardian: GuardianId, fault: &GuardianFault) {
-        self.schedule.penalise(guardian, fault, self.runtime.now(), &mut self.guardians.borrow_mut());
+        let mut guardians = self.guardians.borrow_mut();
+        self.schedule.penalise(guardian, fault, self.runtime.now(), &mut guardians);
+        guardians.keep_evidence(guardian, self.source.path(), &[]);
     }
 
     /// Goes back to `position`: what was delivered from there on is fetched again, past caches.
@@ -240,7 +242,10 @@ impl SessionStream {
             EventKind::Failed(fault) => Err(fault),
         };
         let Err(fault) = result else { return };
-        self.schedule.fail(id, &fault, now, jitter(&*self.runtime), &mut guardians);
+        let at_fault = self.schedule.fail(id, &fault, now, jitter(&*self.runtime), &mut guardians);
+        if let Some(guardian) = at_fault.filter(|_| fault.is_misbehaviour()) {
+            guardians.keep_evidence(guardian, self.source.path(), &[]);
+        }
         if let Some(handle) = self.handles.remove(&id) {
             handle.abort();
         }

@@ -129,6 +129,7 @@ async fn one_honest_guardian_of_four_is_enough() {
     let evidence = api.evidence();
     assert_eq!((evidence.len(), evidence[0].guardian), (1, 1));
     assert_eq!(evidence[0].code, "answer_of_wrong_type");
+    assert!(evidence[0].path.starts_with("/v1/"), "{evidence:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,7 +139,9 @@ async fn corrupt_and_forged_history_is_fetched_again_elsewhere() {
         setup.guardians.set(0, behaviour);
         let api = setup.api(Rc::new(setup.guardians.clone()));
         setup.assert_all(&setup.read(&mut setup.stream_of(&api)).await);
-        let named: Vec<_> = api.evidence().iter().map(|evidence| evidence.guardian).collect();
+        let evidence = api.evidence();
+        let named: Vec<_> = evidence.iter().map(|evidence| evidence.guardian).collect();
+        assert!(evidence.iter().all(|evidence| evidence.path.starts_with("/v1/")), "{evidence:?}");
         // A flipped byte may also look as if a connection broke.
         assert!(named == [0] || behaviour == Behaviour::Corrupt && named.is_empty(), "{named:?}");
     }

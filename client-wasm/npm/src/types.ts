@@ -303,6 +303,13 @@ export interface GuardianEvidence {
   timeMs: number;
   /** How often it did such a thing. */
   times: number;
+  /**
+   * What it was asked for the last time; it may name a transaction of the wallet’s. Empty where several answers together
+   * showed it.
+   */
+  path: string;
+  /** How its answer began: at most 64 bytes in hex. Empty for streams of history, and for answers it did not sign as it should. */
+  answer: string;
 }
 
 /** What a wallet tells its listeners. */

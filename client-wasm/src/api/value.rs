@@ -116,6 +116,8 @@ fn guardian_evidence(evidence: Evidence) -> Value {
         ("code", evidence.code.into()),
         ("timeMs", (evidence.time as f64).into()),
         ("times", evidence.times.into()),
+        ("path", evidence.path.into()),
+        ("answer", hex::encode(evidence.answer).into()),
     ])
 }
 

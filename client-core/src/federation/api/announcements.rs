@@ -6,7 +6,6 @@ use super::{
     super::{FederationError, answers::Enough, call::Limits, join::URLS_BYTES},
     ANSWER_MS, FederationApi, Question,
 };
-use crate::platform::Request;
 
 impl FederationApi {
     /// Uses announcements that were learned and checked before, and stored.
@@ -24,7 +23,8 @@ impl FederationApi {
         let (quorum, mut has_news) = (self.quorum(), false);
         let wanted = quorum.one_honest();
         let question = Question::Plain {
-            request: &|guardian| Ok(Request::get(self.at(guardian, paths::ANNOUNCEMENTS)?)),
+            path: paths::ANNOUNCEMENTS,
+            body: None,
             limits: Limits { bytes: URLS_BYTES, milliseconds: ANSWER_MS },
         };
         self.ask(Enough::new(wanted, quorum), wanted, question, |_, sent| {

@@ -16,7 +16,6 @@ use super::{
     },
     ANSWER_MS, FederationApi, Question, SMALL_BYTES, attested,
 };
-use crate::platform::Request;
 
 /// Room for what surrounds a session's own bytes: kind, length, signature.
 const ENVELOPE_BYTES: usize = 1 << 10;
@@ -42,13 +41,8 @@ impl FederationApi {
     /// # Errors
     /// [`FederationError`], also if nobody has it yet.
     pub async fn session(&self, index: u64) -> Result<Served<SignedSession>, FederationError> {
-        let request = |guardian| {
-            let mut request = Request::get(self.at(guardian, &paths::session(index))?);
-            request.bypass_cache = self.guardians.borrow().has_lied(guardian);
-            Ok(request)
-        };
         let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
-        let question = Question::Plain { request: &request, limits };
+        let question = Question::Plain { path: &paths::session(index), body: None, limits };
         self.ask(AnyValid::new(self.quorum()), 1, question, |guardian, sent| match SessionStatus::from_bytes(
             &sent?,
         )? {

@@ -15,7 +15,6 @@ use super::{
     },
     ANSWER_MS, FederationApi, Question, SMALL_BYTES,
 };
-use crate::platform::Request;
 
 impl FederationApi {
     /// Collects guardians' blind signature shares for up to [`MAX_SHARES_REQUEST`] out points, until `check`
@@ -35,10 +34,7 @@ impl FederationApi {
         let body = Bytes::from(SharesRequest { out_points: out_points.to_vec() }.to_bytes());
         // A share takes 131 bytes; this is twice that.
         let limit = SMALL_BYTES + out_points.len() * 256;
-        self.collect_shares(check, limit, &|guardian| {
-            Ok(Request::post(self.at(guardian, paths::MINT_SIGNATURES)?, body.clone()))
-        })
-        .await
+        self.collect_shares(check, limit, paths::MINT_SIGNATURES, Some(body)).await
     }
 
     /// Collects guardians' blind signature shares for all outputs of a session, until `check` has enough. A
@@ -54,18 +50,19 @@ impl FederationApi {
         let path = paths::session_signatures(index);
         // An output takes about as many bytes in the session as its share in the answer.
         let limit = 2 * MAX_SESSION_BYTES;
-        self.collect_shares(check, limit, &|guardian| Ok(Request::get(self.at(guardian, &path)?))).await
+        self.collect_shares(check, limit, &path, None).await
     }
 
     async fn collect_shares(
         &self,
         check: &mut dyn FnMut(GuardianId, SharesAnswer) -> SharesVerdict,
         limit: usize,
-        request: &dyn Fn(GuardianId) -> Result<Request, GuardianFault>,
+        path: &str,
+        body: Option<Bytes>,
     ) -> Result<(), FederationError> {
         let quorum = self.quorum();
         let limits = Limits { bytes: limit, milliseconds: 3 * ANSWER_MS };
-        let question = Question::Plain { request, limits };
+        let question = Question::Plain { path, body, limits };
         self.ask(UntilSatisfied::new(quorum), quorum.one_honest(), question, |guardian, sent| {
             match check(guardian, SharesAnswer::from_bytes(&sent?)?) {
                 SharesVerdict::Wrong => Err(GuardianFault::WrongShares),

@@ -16,7 +16,6 @@ use super::{
     },
     ANSWER_MS, FederationApi, Question, SMALL_BYTES, attested,
 };
-use crate::platform::Request;
 
 impl FederationApi {
     /// Sends a transaction to f + 1 guardians, or to all of them.
@@ -31,9 +30,8 @@ impl FederationApi {
         let bytes = Bytes::from(transaction.to_bytes());
         let quorum = self.quorum();
         let wanted = if to_all { quorum.guardians() } else { quorum.one_honest() };
-        let request = |guardian| Ok(Request::post(self.at(guardian, paths::TRANSACTIONS)?, bytes.clone()));
         let limits = Limits { bytes: SMALL_BYTES, milliseconds: ANSWER_MS };
-        let question = Question::Plain { request: &request, limits };
+        let question = Question::Plain { path: paths::TRANSACTIONS, body: Some(bytes), limits };
         let answers = self
             .ask(Enough::new(wanted, quorum), wanted, question, |_, sent| match sent {
                 Ok(answer) => Ok(TransactionStatus::from_bytes(&answer)?),
