@@ -86,6 +86,8 @@ struct Inner {
     recovering: Mutex<()>,
     running: RefCell<Running>,
     every_session: Cell<bool>,
+    /// How long snapshots have taken, in milliseconds.
+    snapshot_ms: Cell<u64>,
     /// When guardians were asked last where they are reached, in milliseconds since 1970.
     urls_asked_at: Cell<u64>,
     /// For the background and for each module that may be aside.
@@ -119,6 +121,7 @@ impl Wallet {
             recovering: Mutex::new(()),
             running: RefCell::default(),
             every_session: Cell::new(false),
+            snapshot_ms: Cell::new(0),
             urls_asked_at: Cell::new(0),
             wakers: std::array::from_fn(|_| Waker::new()),
             change_listener: RefCell::new(None),

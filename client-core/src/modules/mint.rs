@@ -136,7 +136,7 @@ impl RecoveryFromHistory for Mint {
         let MintOutput { denomination, .. } = MintOutput::from_bytes(&output.body)?;
         let tweak = view.transaction.tweak;
         // The memo authenticates the outputs, so the blinded nonce need not be computed to be believed.
-        let nonce = self.context.secret.output(self.context.mint_id, &tweak, number).public_key();
+        let nonce = self.context.nonce(&tweak, number);
         self.notes.entry(nonce).or_insert(Note {
             denomination,
             out_point: OutPoint { txid: view.txid, output: number },

@@ -41,11 +41,10 @@ impl IndexScan {
         let mut concerned = false;
         // Decoding has checked them.
         for entry in Entries(&session.entries).flatten() {
-            let secret = &self.context.secret;
-            if secret.tag(&entry.tweak) == entry.tag {
+            if self.context.secret.tag(&entry.tweak) == entry.tag {
                 concerned = true;
                 for number in 0..entry.outputs {
-                    let nonce = secret.output(self.context.mint_id, &entry.tweak, number).public_key();
+                    let nonce = self.context.nonce(&entry.tweak, number);
                     self.watched.insert(short_spend(self.context.mint_id, &Hash(nonce.0)));
                 }
             }

@@ -68,6 +68,7 @@ impl RelevantHistory {
         take: &mut dyn FnMut(HashedSession),
         tell: &mut dyn FnMut(ReadAhead),
     ) -> Result<Option<Portion>, FederationError> {
+        self.context.forget_nonces();
         let Some(read) = self.history.next_portion(tell).await? else { return Ok(None) };
         let position = ChainPosition::after(&self.context.federation, &read.header);
         let (mut numbers, mut roots) = (Vec::new(), Vec::new());

@@ -158,10 +158,11 @@ impl VerifiedHistory {
     ) -> Option<StreamedPart> {
         loop {
             let now = self.rest().await;
+            let next = selection.next().now_or_never();
             if self.is_told(now) {
                 tell(selection.progress());
             }
-            if let Some(part) = selection.next().now_or_never() {
+            if let Some(part) = next {
                 return part;
             }
             let alarm = self.runtime.sleep(PROGRESS_MS);

@@ -140,7 +140,8 @@ impl Wallet {
         portion: &Portion,
         failures: &[ModuleFailure],
     ) -> Result<bool, WalletError> {
-        let now = self.platform().runtime.now();
+        let runtime = &self.platform().runtime;
+        let now = runtime.now();
         let mut batch = Batch::new();
         scanner.fed().for_each(|module| module.store(&mut batch));
         {
@@ -162,6 +163,8 @@ impl Wallet {
             }
             self.store_record(record, batch).await?;
         }
+        let took = runtime.now().saturating_sub(now);
+        self.0.snapshot_ms.set(self.0.snapshot_ms.get() + took);
         if lane.is_none() {
             // What was read ahead is part of the record now.
             let mut running = self.0.running.borrow_mut();

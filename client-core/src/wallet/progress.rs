@@ -64,6 +64,12 @@ impl Wallet {
         })
     }
 
+    /// How long it has taken to save the progress of recoveries since the wallet was opened, in milliseconds. Checking
+    /// signatures is not part of it.
+    pub fn snapshot_ms(&self) -> u64 {
+        self.0.snapshot_ms.get()
+    }
+
     /// Calls `listener` several times a second while a recovery runs, and when its state changes. There is one
     /// listener; a new one replaces it.
     pub fn on_recovery(&self, listener: Rc<dyn Fn(RecoveryProgress)>) {

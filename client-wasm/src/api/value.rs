@@ -5,7 +5,9 @@
 
 use rekindle_client::{
     federation::Evidence,
-    wallet::{Balance, FederationInfo, HistoryEntry, OperationStatus, OutstandingToken, Received, SentToken},
+    wallet::{
+        Balance, FederationInfo, HistoryEntry, OperationStatus, OutstandingToken, Received, SentToken, Wallet,
+    },
 };
 use rekindle_protocol::ownership::OperationKind;
 use serde::{Serialize, Serializer};
@@ -103,10 +105,14 @@ fn guardian(id: usize, name: String, url: String) -> Value {
 }
 
 /// `Diagnostics`.
-pub fn diagnostics(evidence: Vec<Evidence>) -> Value {
+pub fn diagnostics(wallet: &Wallet) -> Value {
     const PAGE: f64 = 65_536.0;
     let memory = core::arch::wasm32::memory_size(0) as f64 * PAGE;
-    Value::Object(vec![("wasmMemoryBytes", memory.into()), ("evidence", list(evidence, guardian_evidence))])
+    Value::Object(vec![
+        ("wasmMemoryBytes", memory.into()),
+        ("snapshotMs", (wallet.snapshot_ms() as f64).into()),
+        ("evidence", list(wallet.evidence(), guardian_evidence)),
+    ])
 }
 
 /// `GuardianEvidence`.

@@ -252,7 +252,7 @@ impl WasmWallet {
 
     /// Figures, and what guardians served that only a lie or a broken program explains.
     pub fn diagnostics(&self) -> Result<JsValue, Failure> {
-        to_js(value::diagnostics(self.wallet()?.evidence()))
+        to_js(value::diagnostics(&self.wallet()?))
     }
 
     /// Ends the background and lets the database go. Later calls fail with `wallet_closed`.

@@ -34,6 +34,8 @@ struct Report {
     /// Two for each signature that was checked on the way.
     pairings: u64,
     snapshots: u64,
+    /// What part of the time snapshots took, in percent.
+    snapshots_percent: f64,
     /// Seconds from the start to the last snapshot.
     seconds: f64,
     /// Seconds from there until every note had its signature.
@@ -114,6 +116,7 @@ async fn recover(
         bytes_per_tx: progress.bytes as f64 / summary.transactions as f64,
         pairings: 2 * progress.verifications,
         snapshots: progress.snapshots,
+        snapshots_percent: wallet.snapshot_ms() as f64 / 10.0 / seconds,
         seconds,
         finalize_s: read_at.elapsed().as_secs_f64(),
     })

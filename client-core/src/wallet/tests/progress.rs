@@ -1,6 +1,9 @@
 //! What a recovery tells.
 
+use std::cell::Cell;
+
 use super::*;
+use crate::platform::{Batch, KeyValue, RandomError, Scan, Store, StoreError};
 
 #[tokio::test(start_paused = true)]
 async fn progress_rises_in_steps_to_exactly_what_there_is() {
@@ -56,5 +59,80 @@ impl Transport for Slow {
     ) -> Result<crate::platform::Response, crate::platform::TransportError> {
         self.runtime.sleep(300).await;
         self.inner.request(request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_waited_for_before_anybody_was_asked() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.with(|federation| (0..2_000).for_each(|_| drop(federation.close(vec![]).clone())));
+    world.fund(&alice, 10).await;
+    let runtime = Rc::new(SlowMachine { inner: world.runtime.clone(), looked: Cell::new(0) });
+    let platform = Platform { runtime, ..world.platform() };
+    let restored = Wallet::recover(platform, &alice.seed_words(), &world.invite).await.unwrap();
+    let states = Rc::new(RefCell::new(Vec::new()));
+    let listener = states.clone();
+    restored.on_recovery(Rc::new(move |progress| listener.borrow_mut().push(progress.state)));
+    finish(&restored).await;
+    assert!(!states.borrow().contains(&RecoveryState::Waiting), "{states:?}");
+}
+
+/// A machine on which a millisecond passes between two looks at the clock.
+struct SlowMachine {
+    inner: Rc<dyn Runtime>,
+    looked: Cell<u64>,
+}
+
+#[async_trait::async_trait(?Send)]
+impl Runtime for SlowMachine {
+    fn now(&self) -> u64 {
+        self.looked.set(self.looked.get() + 1);
+        self.inner.now() + self.looked.get()
+    }
+
+    async fn sleep(&self, milliseconds: u64) {
+        self.inner.sleep(milliseconds).await;
+    }
+
+    fn random(&self, buffer: &mut [u8]) -> Result<(), RandomError> {
+        self.inner.random(buffer)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn snapshots_tell_what_they_cost() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.with(|federation| (0..2_000).for_each(|_| drop(federation.close(vec![]).clone())));
+    let runtime = Rc::new(SlowMachine { inner: world.runtime.clone(), looked: Cell::new(0) });
+    let store = Rc::new(SlowStore { inner: Default::default(), runtime: world.runtime.clone() });
+    let restored =
+        world.recover_on(Platform { runtime, store, ..world.platform() }, &alice.seed_words()).await;
+    let snapshots = restored.recovery().unwrap().snapshots;
+    assert!(snapshots > 1, "{snapshots}");
+    let each = restored.snapshot_ms() as f64 / snapshots as f64;
+    assert!((7.0..14.0).contains(&each), "{each} ms");
+}
+
+/// A disk that takes 7 milliseconds for a batch.
+struct SlowStore {
+    inner: crate::store::MemoryStore,
+    runtime: Rc<dyn Runtime>,
+}
+
+#[async_trait::async_trait(?Send)]
+impl Store for SlowStore {
+    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.inner.get(key).await
+    }
+
+    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+        self.inner.scan(scan).await
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+        self.runtime.sleep(7).await;
+        self.inner.commit(batch).await
     }
 }
