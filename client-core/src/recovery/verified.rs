@@ -30,6 +30,9 @@ const PORTION_MS: u64 = 1_000;
 const PROGRESS_MS: u64 = 200;
 /// How long reading goes on without letting others run, in milliseconds: a worker has one thread for everything.
 const STRETCH_MS: u64 = 40;
+/// About how many bytes of history are read ahead while sessions that concern the wallet are fetched: memory has to hold
+/// those as well.
+const READ_AHEAD_BYTES: usize = 8 << 20;
 
 /// Sessions that a signature vouches for.
 pub struct VerifiedPortion {
@@ -170,7 +173,7 @@ impl VerifiedHistory {
                 let next = selection.poll_next(context);
                 // Guardians that can be asked again are asked first for what is waited for.
                 if next.is_pending() && selection.is_asking() {
-                    self.stream.fill(context);
+                    self.stream.fill(READ_AHEAD_BYTES, context);
                 }
                 next
             });

@@ -78,6 +78,11 @@ impl<T> Schedule<T> {
         self.end = self.end.max(end);
     }
 
+    /// How many bytes wait for their turn.
+    pub fn waiting_bytes(&self) -> usize {
+        self.waiting_bytes
+    }
+
     /// Whether everything has been delivered.
     pub fn is_finished(&self) -> bool {
         self.position >= self.end

@@ -130,9 +130,10 @@ impl SessionStream {
         self.schedule.report(self.runtime.now(), &self.guardians.borrow())
     }
 
-    /// Takes in what arrives and asks for more, as far as there is room, while its reader waits for something else.
-    pub fn fill(&mut self, context: &mut Context<'_>) {
-        loop {
+    /// Takes in what arrives and asks for more while its reader waits for something else, until about so many bytes wait
+    /// for their turn.
+    pub fn fill(&mut self, bytes: usize, context: &mut Context<'_>) {
+        while self.schedule.waiting_bytes() < bytes {
             let now = self.take_in(context);
             if self.schedule.is_finished() || !self.is_more(now, context) {
                 return;
