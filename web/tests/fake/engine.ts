@@ -143,7 +143,7 @@ function wallet(name: string, words: string, listener: EngineListener): EngineWa
     backedUpAt: async () => undefined,
     knownFederations: async () => (account().joined ? [fakeInvite] : []),
     rememberFederation: async () => undefined,
-    diagnostics: async () => ({ wasmMemoryBytes: 0, evidence: [] }),
+    diagnostics: async () => ({ wasmMemoryBytes: 0, snapshotMs: 0, evidence: [] }),
     // Passphrases and other tabs are beyond this simulation.
     state: async () => 'open',
     hasPassphrase: async () => false,
