@@ -130,6 +130,9 @@ impl<C: Consensus, L: WriteAheadLog> Durable<C, L> {
 
     fn handle(&mut self, record: Record) -> Effects {
         match record {
+            // A replay knows from the beginning what came late the first time, so it may be done with an epoch before it
+            // comes to the proposal. In the next epoch this would be a second proposal beside the one that peers know.
+            Record::Proposal { epoch, .. } if epoch != self.consensus.epoch() => Effects::default(),
             Record::Proposal { seed, contribution, .. } => self.consensus.propose(contribution, seed),
             Record::Message { from, bytes, .. } => self.consensus.on_message(from, &bytes),
         }
@@ -162,13 +165,66 @@ mod tests {
     use rand::{SeedableRng, rngs::StdRng};
 
     use super::*;
-    use crate::consensus::{Badger, ConsensusKeys, MemoryLog};
+    use crate::consensus::{Badger, ConsensusKeys, MemoryLog, Outgoing};
+
+    type Guardian = Durable<Badger, MemoryLog>;
+
+    fn open(keys: &[ConsensusKeys], id: GuardianId, epoch: u64, log: MemoryLog) -> (Guardian, Effects) {
+        let badger = Badger::new(id, 4, &keys[usize::from(id)], 1, epoch).unwrap();
+        Durable::open(badger, 4, log).unwrap()
+    }
+
+    /// Has some guardians propose and agree on an epoch; what they say to `absent` is kept from it.
+    fn agree(guardians: &mut [(GuardianId, Guardian)], absent: GuardianId) -> Vec<(GuardianId, Bytes)> {
+        let mut kept = Vec::new();
+        let mut queue = std::collections::VecDeque::new();
+        for (id, guardian) in &mut *guardians {
+            let effects = guardian.propose(vec![1], [7; 32]).unwrap();
+            queue.extend(effects.messages.into_iter().map(|message| (*id, message)));
+        }
+        while let Some((from, Outgoing { to, bytes, .. })) = queue.pop_front() {
+            for to in to {
+                if to == absent {
+                    kept.push((from, bytes.clone()));
+                    continue;
+                }
+                let (id, guardian) = &mut guardians[usize::from(to)];
+                let effects = guardian.deliver(&[(from, vec![bytes.clone()])]).unwrap();
+                queue.extend(effects.messages.into_iter().map(|message| (*id, message)));
+            }
+        }
+        kept
+    }
+
+    #[test]
+    fn a_proposal_is_replayed_in_its_own_epoch_only() {
+        let keys = ConsensusKeys::deal(4, &mut StdRng::seed_from_u64(1));
+        let mut others: Vec<_> = (0..3).map(|id| (id, open(&keys, id, 0, MemoryLog::default()).0)).collect();
+        agree(&mut others, 3);
+        let messages = agree(&mut others, 3);
+        // The messages of epoch 1 arrive in epoch 0, which is skipped: epoch 1 is complete, but the engine sees that
+        // only with the next input, and that is this guardian's proposal.
+        let log = MemoryLog::default();
+        let (mut guardian, _) = open(&keys, 3, 0, log.clone());
+        for (from, message) in messages {
+            assert!(guardian.deliver(&[(from, vec![message])]).unwrap().batches.is_empty());
+        }
+        let _ = guardian.skip_to(1);
+        assert_eq!(guardian.propose(vec![11], [1; 32]).unwrap().batches.len(), 1);
+        let said = guardian.propose(vec![22], [2; 32]).unwrap();
+        drop(guardian);
+        log.release(1);
+        // Now the epoch is complete before the proposal comes.
+        let (guardian, effects) = open(&keys, 3, 1, log);
+        assert_eq!(guardian.consensus().epoch(), 2);
+        let again: Vec<_> = effects.messages.into_iter().filter(|message| message.epoch == 2).collect();
+        assert_eq!(again, said.messages, "it says the same in epoch 2 as before");
+    }
 
     #[test]
     fn what_does_not_decode_is_its_own_evidence() {
         let keys = ConsensusKeys::deal(4, &mut StdRng::seed_from_u64(1));
-        let badger = Badger::new(0, 4, &keys[0], 1, 0).unwrap();
-        let (mut durable, _) = Durable::open(badger, 4, MemoryLog::default()).unwrap();
+        let (mut durable, _) = open(&keys, 0, 0, MemoryLog::default());
         // Refused before it is logged: too short; after: an epoch and a proposer as they should be, and garbage.
         let early = Bytes::from_static(b"short");
         let late = Bytes::from([&[0; 16][..], &[0xff; 40]].concat());

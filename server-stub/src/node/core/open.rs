@@ -3,7 +3,6 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use rand::rngs::StdRng;
-use tracing::warn;
 
 use super::{Core, Time};
 use crate::{
@@ -59,15 +58,10 @@ impl<N: PeerNetwork> Core<N> {
 
         let federation = shared.federation.0.first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
         let badger = Badger::new(shared.id, guardians, &shared.keys.consensus, federation, state.log_floor)?;
-        let (mut engine, mut effects) = Durable::open(badger, guardians, DbLog::open(shared.db.clone())?)?;
+        let (engine, effects) = Durable::open(badger, guardians, DbLog::open(shared.db.clone())?)?;
         if engine.consensus().epoch() < state.next_epoch {
-            // Peers send only what a guardian in that epoch can handle: an engine that is further behind would drop it.
-            warn!(
-                epoch = engine.consensus().epoch(),
-                next = state.next_epoch,
-                "the log does not lead to the state"
-            );
-            effects.extend(engine.skip_to(state.next_epoch));
+            // Whatever is missing, it would say something else than it has said to its peers.
+            return Err(DbError::Damaged("consensus log").into());
         }
         let max_faulty = shared.config.max_faulty();
         let identities = shared.config.guardians.iter().map(|guardian| guardian.key).collect();

@@ -8,7 +8,7 @@ use rekindle_protocol::{
     session::HashedSession,
 };
 
-use super::{body::Body, happenings::NEW_RULES};
+use super::{body::Body, happenings::NEW_RULES, said::Said};
 use crate::{
     consensus::GuardianId,
     db::{self, StoredSession},
@@ -19,6 +19,8 @@ use crate::{
 /// What was seen so far.
 #[derive(Default)]
 pub struct Checks {
+    /// What honest guardians have said: none takes anything back.
+    pub said: Said,
     /// Signed history, as the first guardian that had it served it.
     history: Vec<Vec<u8>>,
     position: Option<ChainPosition>,

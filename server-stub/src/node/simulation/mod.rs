@@ -14,6 +14,7 @@ mod disk;
 mod happenings;
 mod net;
 mod plan;
+mod said;
 mod transit;
 mod world;
 

@@ -43,6 +43,9 @@ impl World {
     pub fn put_in_flight(&mut self, sent: Sent) {
         let Some(bytes) = self.net.content(sent) else { return };
         let Body { id, role, turned, run, .. } = self.bodies[sent.from];
+        if role == Role::Honest {
+            self.checks.said.add(sent.from, sent.to, &bytes);
+        }
         let faulty = if turned || matches!(role, Role::Lies | Role::Garbles) { role } else { Role::Honest };
         let keys = &self.dealt.guardians[usize::from(id)];
         let messages = tamper(faulty, keys, self.bodies[sent.to].id, bytes, &mut self.rng);
