@@ -51,7 +51,7 @@ use background::Waker;
 use live::Live;
 use progress::Running;
 
-pub use error::WalletError;
+pub use error::{WalletError, WalletResult};
 pub use overview::{Balance, HistoryEntry, OperationStatus, OutstandingToken};
 pub use setup::FederationInfo;
 pub use spend::{Received, SentToken};
@@ -158,19 +158,23 @@ impl Wallet {
         self.0.joined.borrow().as_ref().map(|joined| joined.context.clone())
     }
 
-    fn api(&self) -> Result<Rc<FederationApi>, WalletError> {
-        self.0.joined.borrow().as_ref().map(|joined| joined.api.clone()).ok_or(WalletError::NotJoined)
+    fn api(&self) -> WalletResult<Rc<FederationApi>> {
+        Ok(self.0.joined.borrow().as_ref().map(|joined| joined.api.clone()).ok_or(WalletError::NotJoined)?)
     }
 
-    fn joined(&self) -> Result<Rc<WalletContext>, WalletError> {
-        self.context().ok_or(WalletError::NotJoined)
+    fn joined(&self) -> WalletResult<Rc<WalletContext>> {
+        Ok(self.context().ok_or(WalletError::NotJoined)?)
     }
 
     /// The context, if money can be moved: a federation is joined, and what the wallet owns is known.
-    fn ready(&self) -> Result<Rc<WalletContext>, WalletError> {
+    fn ready(&self) -> WalletResult<Rc<WalletContext>> {
         let context = self.joined()?;
         let is_known = |record: RecoveryRecord| record.is_live() && record.aside(Mint::KIND).is_none();
-        if self.record().is_none_or(is_known) { Ok(context) } else { Err(WalletError::RecoveryRunning) }
+        if self.record().is_none_or(is_known) {
+            Ok(context)
+        } else {
+            Err(WalletError::RecoveryRunning.into())
+        }
     }
 
     fn with_live<R>(&self, read: impl FnOnce(&Live) -> R) -> Option<R> {
@@ -188,7 +192,7 @@ impl Wallet {
         }
     }
 
-    fn fresh_tweak(&self) -> Result<Tweak, WalletError> {
+    fn fresh_tweak(&self) -> WalletResult<Tweak> {
         let mut tweak = Tweak([0; Tweak::LEN]);
         self.platform().runtime.random(&mut tweak.0)?;
         Ok(tweak)

@@ -109,7 +109,7 @@ impl History {
         Platform { store, transport: Rc::new(self.guardians.clone()), runtime: self.runtime.clone() }
     }
 
-    async fn recover(&self, store: Rc<dyn Store>) -> Result<Wallet, crate::wallet::WalletError> {
+    async fn recover(&self, store: Rc<dyn Store>) -> Result<Wallet, Box<crate::wallet::WalletError>> {
         Wallet::recover(self.platform(store), &self.alice.seed_words(), &self.invite).await
     }
 

@@ -9,7 +9,7 @@ use rekindle_protocol::{
     transaction::{Input, Transaction},
 };
 
-use super::{Wallet, WalletError, live::Live};
+use super::{Wallet, WalletError, WalletResult, live::Live};
 use crate::{
     federation::KnownSession,
     recovery::{Modules, Ownership, TransactionView},
@@ -74,7 +74,7 @@ impl Live {
 
 impl Wallet {
     /// Asks what the first session holds that is not signed yet.
-    pub(super) async fn look_ahead(&self) -> Result<(), WalletError> {
+    pub(super) async fn look_ahead(&self) -> WalletResult<()> {
         let session = self.with_live(|live| live.scanner.position.next).ok_or(WalletError::NotJoined)?;
         if let KnownSession::Pending(items) = self.api()?.begun_session(session).await? {
             self.attest(session, items).await;

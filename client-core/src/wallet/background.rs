@@ -13,7 +13,7 @@ use futures::{
 
 use rekindle_protocol::encoding::Canonical;
 
-use super::{Wallet, WalletError, keys};
+use super::{Wallet, WalletError, WalletResult, keys};
 use crate::{
     backoff::{Backoff, MAX_DELAY_MS},
     platform::Batch,
@@ -91,9 +91,7 @@ impl Wallet {
                     backoff.fail(None, u64::from_le_bytes(random)).min(MAX_DELAY_MS)
                 }
             };
-            self.set_fault(
-                step.as_ref().err().map(|error| (error.clone(), runtime.now().saturating_add(pause))),
-            );
+            self.set_fault(step.as_ref().err().map(|error| (&**error, runtime.now().saturating_add(pause))));
             let rest = async {
                 self.learn_urls(step.is_err()).await;
                 match step {
@@ -112,17 +110,17 @@ impl Wallet {
     }
 
     /// Does everything that can be done now.
-    async fn step(&self) -> Result<Next, WalletError> {
+    async fn step(&self) -> WalletResult<Next> {
         if self.context().is_none() {
             return Ok(Next::WaitForWake);
         }
         if self.record().is_some_and(|record| !record.is_live() || record.paused && !record.is_done()) {
             return self.recover_on().await;
         }
-        let resumed = self.resume().await;
-        if let Err(error @ WalletError::Federation(_)) = resumed {
-            return Err(error);
-        }
+        let resumed = match self.resume().await {
+            Err(error) if matches!(*error, WalletError::Federation(_)) => return Err(error),
+            resumed => resumed,
+        };
         // One payment that can't be settled keeps nothing else waiting.
         self.catch_up().await?;
         if self.ready().is_ok() {
@@ -140,7 +138,7 @@ impl Wallet {
     }
 
     /// Goes on with whatever a crash, an abort or a dead federation interrupted.
-    pub(super) async fn resume(&self) -> Result<(), WalletError> {
+    pub(super) async fn resume(&self) -> WalletResult<()> {
         let working = self.working().await;
         let stored: Vec<_> =
             self.with_live(|live| live.pending.keys().copied().collect()).unwrap_or_default();
@@ -148,7 +146,7 @@ impl Wallet {
         for txid in stored {
             match self.submit(&txid).await {
                 Ok(_) => {}
-                Err(error @ WalletError::Federation(_)) => return Err(error),
+                Err(error) if matches!(*error, WalletError::Federation(_)) => return Err(error),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }
@@ -156,8 +154,9 @@ impl Wallet {
             self.with_live(|live| live.received.keys().copied().collect()).unwrap_or_default();
         for id in received.into_iter().filter(|_| self.ready().is_ok()) {
             match self.redeem_received(id).await {
-                Ok(_) | Err(WalletError::TokenSpent) => {}
-                Err(error @ WalletError::Federation(_)) => return Err(error),
+                Ok(_) => {}
+                Err(error) if *error == WalletError::TokenSpent => {}
+                Err(error) if matches!(*error, WalletError::Federation(_)) => return Err(error),
                 Err(error) => drop(first_error.get_or_insert(error)),
             }
         }

@@ -8,7 +8,7 @@ use rekindle_protocol::{
     ownership::SeedWords,
 };
 
-use super::{Wallet, WalletError, keys};
+use super::{Wallet, WalletError, WalletResult, keys};
 use crate::{
     backup::{BackupState, Next, SeenBefore, Snapshot},
     federation::{FederationApi, download_config, random_u64},
@@ -30,7 +30,7 @@ impl Wallet {
         runtime: Rc<dyn Runtime>,
         words: &str,
         invite: &str,
-    ) -> Result<SeenBefore, WalletError> {
+    ) -> WalletResult<SeenBefore> {
         let words = SeedWords::parse(words)?;
         let invite = InviteCode::parse(invite).map_err(WalletError::Invite)?;
         let joined = download_config(&invite, &*transport, &*runtime).await?;
@@ -55,7 +55,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::Invite`], [`WalletError::NotJoined`], [`WalletError::Store`].
-    pub async fn remember_federation(&self, invite: &str) -> Result<(), WalletError> {
+    pub async fn remember_federation(&self, invite: &str) -> WalletResult<()> {
         let invite = InviteCode::parse(invite).map_err(WalletError::Invite)?;
         self.joined()?;
         self.change_backup_state(|state| state.remember(invite));
@@ -74,7 +74,7 @@ impl Wallet {
     }
 
     /// Writes a backup if it is due, and says after how many milliseconds to look again.
-    async fn back_up(&self) -> Result<u64, WalletError> {
+    async fn back_up(&self) -> WalletResult<u64> {
         let Some(snapshot) = self.current_snapshot() else { return Ok(CHECK_MS) };
         let (sessions, content) = (snapshot.position.next, snapshot.content());
         let runtime = &self.platform().runtime;
@@ -103,7 +103,7 @@ impl Wallet {
 
     /// Writes a backup of what there is now: how many sessions it covers and the hash of its content, if enough guardians
     /// keep it.
-    pub(super) async fn write_backup(&self) -> Result<Option<(u64, Hash)>, WalletError> {
+    pub(super) async fn write_backup(&self) -> WalletResult<Option<(u64, Hash)>> {
         let (context, api) = (self.joined()?, self.api()?);
         let key = context.secret.backup_key().public_key();
         // Another device on the same seed may know federations that this one does not.
@@ -153,7 +153,7 @@ impl Wallet {
         }
     }
 
-    async fn store_backup_state(&self) -> Result<(), WalletError> {
+    async fn store_backup_state(&self) -> WalletResult<()> {
         let mut batch = Batch::new();
         batch.put(keys::BACKUP, self.backup_state().write());
         Ok(self.platform().store.commit(batch).await?)

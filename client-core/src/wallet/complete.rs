@@ -14,7 +14,7 @@ use rekindle_protocol::{
     transaction::OutPoint,
 };
 
-use super::{Wallet, WalletError};
+use super::{Wallet, WalletError, WalletResult};
 use crate::{
     context::WalletContext,
     federation::{FederationError, GuardianFault, GuardianId, SharesVerdict},
@@ -66,7 +66,7 @@ impl Group<'_> {
 
     /// Combines the shares of note number `at`. Nearly always the same guardians answer for all notes, so that
     /// `interpolation` can be kept.
-    fn combine(&mut self, at: usize, interpolation: &mut Option<Interpolation>) -> Result<(), WalletError> {
+    fn combine(&mut self, at: usize, interpolation: &mut Option<Interpolation>) -> WalletResult<()> {
         let unsigned = &mut self.notes[at];
         let (mut guardians, mut shares) = (Vec::new(), Vec::new());
         for (guardian, share) in unsigned.shares.iter().take(self.context.config.max_faulty() + 1) {
@@ -89,7 +89,7 @@ impl Wallet {
     ///
     /// Notes of one known transaction are asked for by out point: the guardians have just seen it submitted. All others
     /// are asked for by session, so that a guardian doesn't learn which outputs are the wallet's.
-    pub(super) async fn complete_notes(&self, txid: Option<TxId>) -> Result<(), WalletError> {
+    pub(super) async fn complete_notes(&self, txid: Option<TxId>) -> WalletResult<()> {
         let context = self.joined()?;
         let mut notes = Vec::new();
         for (_, of_session) in self.with_live(|live| live.unsigned()).unwrap_or_default() {
@@ -110,7 +110,7 @@ impl Wallet {
         context: &WalletContext,
         notes: Vec<Unsigned>,
         by_session: bool,
-    ) -> Result<(), WalletError> {
+    ) -> WalletResult<()> {
         let mut group = Group { context, notes, wrong: SortedSet::new() };
         while !group.notes.is_empty() {
             self.fetch_shares(&mut group, by_session).await?;
@@ -139,7 +139,7 @@ impl Wallet {
     }
 
     /// Asks guardians until every note has f+1 shares, several sessions at once.
-    async fn fetch_shares(&self, group: &mut Group<'_>, by_session: bool) -> Result<(), WalletError> {
+    async fn fetch_shares(&self, group: &mut Group<'_>, by_session: bool) -> WalletResult<()> {
         let api = self.api()?;
         let mut out_points: Vec<OutPoint> = Vec::new();
         let mut sessions = SortedSet::new();
@@ -169,7 +169,7 @@ impl Wallet {
     }
 
     /// Drops the claims that are wrong and the shares that are to blame, and blames their guardians.
-    async fn find_wrong_shares(&self, group: &mut Group<'_>) -> Result<(), WalletError> {
+    async fn find_wrong_shares(&self, group: &mut Group<'_>) -> WalletResult<()> {
         let (api, known) = (self.api()?, group.wrong.len());
         for unsigned in &mut group.notes {
             if let Some(claim) = unsigned.claim
@@ -191,6 +191,6 @@ impl Wallet {
             unsigned.shares.retain(|guardian, _| !group.wrong.contains(guardian));
         }
         // With right shares and keys that belong together every note comes out right.
-        if group.wrong.len() == known { Err(WalletError::Shares) } else { Ok(()) }
+        if group.wrong.len() == known { Err(WalletError::Shares.into()) } else { Ok(()) }
     }
 }

@@ -12,7 +12,7 @@ use rekindle_protocol::{
     transaction::{Input, MAX_INPUTS, MAX_OUTPUTS, Transaction},
 };
 
-use super::WalletError;
+use super::{WalletError, WalletResult};
 use crate::{
     context::WalletContext,
     modules::{
@@ -30,7 +30,7 @@ impl Spends {
     ///
     /// # Errors
     /// [`WalletError::Internal`] for a note without signature, which selection never offers.
-    pub fn note(&mut self, context: &WalletContext, note: &Note) -> Result<(), WalletError> {
+    pub fn note(&mut self, context: &WalletContext, note: &Note) -> WalletResult<()> {
         let signature = note.signature.ok_or(WalletError::Internal("a note without signature was chosen"))?;
         let key = context.secret.output(context.mint_id, &note.tweak, note.out_point.output).key;
         self.add_note(context, note.denomination, signature, key);
@@ -41,7 +41,7 @@ impl Spends {
     ///
     /// # Errors
     /// [`WalletError::TokenInvalid`] for a note without a key.
-    pub fn token_note(&mut self, context: &WalletContext, note: &TokenNote) -> Result<(), WalletError> {
+    pub fn token_note(&mut self, context: &WalletContext, note: &TokenNote) -> WalletResult<()> {
         let key = SecretKey::from_bytes(&note.secret).map_err(|_| WalletError::TokenInvalid)?;
         self.add_note(context, note.denomination, note.signature, key);
         Ok(())
@@ -85,10 +85,10 @@ pub fn build(
     withdrawal: Option<DepositOutput>,
     fee: Amount,
     memo: &MemoContent,
-) -> Result<Transaction, WalletError> {
+) -> WalletResult<Transaction> {
     let outputs = denominations.len() + usize::from(withdrawal.is_some());
     if spends.len() > MAX_INPUTS || outputs > MAX_OUTPUTS {
-        return Err(WalletError::AmountTooLarge);
+        return Err(WalletError::AmountTooLarge.into());
     }
     let (inputs, keys): (Vec<Input>, Vec<SecretKey>) = spends.0.into_iter().unzip();
     let mut transaction = Transaction {

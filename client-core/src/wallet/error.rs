@@ -157,6 +157,23 @@ impl WalletError {
     }
 }
 
+/// What a wallet's methods give. The error is rare and has a box, or every answer would have room for it and every `?` would
+/// move it.
+pub type WalletResult<T> = Result<T, Box<WalletError>>;
+
+/// What `?` turns into a wallet's error, in its box.
+macro_rules! boxed_from {
+    ($($source:ty),+ $(,)?) => {
+        $(impl From<$source> for Box<WalletError> {
+            fn from(error: $source) -> Self {
+                Box::new(error.into())
+            }
+        })+
+    };
+}
+
+boxed_from!(ConfigError, FederationError, ModuleError, RandomError, SeedError, StoreError, TokenError);
+
 impl From<TokenError> for WalletError {
     fn from(_: TokenError) -> Self {
         Self::TokenInvalid

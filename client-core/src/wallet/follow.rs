@@ -2,7 +2,7 @@
 
 use rekindle_protocol::{chain::ChainPosition, session::HashedSession};
 
-use super::{Wallet, WalletError, keys, live::Live, pending::decide_all, update::Update};
+use super::{Wallet, WalletError, WalletResult, keys, live::Live, pending::decide_all, update::Update};
 use crate::{
     federation::KnownSession,
     platform::Batch,
@@ -18,10 +18,10 @@ const RETRY_MS: u64 = 2_000;
 
 impl Wallet {
     /// Reads history up to the present and applies it.
-    pub(super) async fn catch_up(&self) -> Result<(), WalletError> {
+    pub(super) async fn catch_up(&self) -> WalletResult<()> {
         let _following = self.0.following.lock().await;
         if self.record().is_some_and(|record| !record.is_live()) {
-            return Err(WalletError::RecoveryRunning);
+            return Err(WalletError::RecoveryRunning.into());
         }
         let api = self.api()?;
         let end = api.session_count().await?;
@@ -57,7 +57,7 @@ impl Wallet {
 
     /// Applies what a signature vouches for: all of it, or nothing. Modules that can't go on are set aside first, as they
     /// are.
-    async fn apply(&self, sessions: &[HashedSession], position: ChainPosition) -> Result<(), WalletError> {
+    async fn apply(&self, sessions: &[HashedSession], position: ChainPosition) -> WalletResult<()> {
         let now = self.platform().runtime.now();
         loop {
             let mut update = self.update().await?;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use rekindle_protocol::chain::ChainPosition;
 
-use super::{Wallet, WalletError, keys, update::Update};
+use super::{Wallet, WalletError, WalletResult, keys, update::Update};
 use crate::{
     context::WalletContext,
     platform::Batch,
@@ -28,7 +28,7 @@ pub(super) type Lane = Option<&'static str>;
 
 impl Wallet {
     /// Reads until the lane's modules are live, or there is nothing left to do. Gives what stopped a module by itself.
-    pub(super) async fn read_lane(&self, lane: Lane) -> Result<Option<ModuleFailure>, WalletError> {
+    pub(super) async fn read_lane(&self, lane: Lane) -> WalletResult<Option<ModuleFailure>> {
         let context = self.joined()?;
         let mut scanner = self.load_scanner(&context, lane).await?;
         let runtime = self.platform().runtime.clone();
@@ -73,7 +73,7 @@ impl Wallet {
 
     /// The scanner of the lane's last snapshot. Modules that have none, or none that can be read, begin with nothing, by
     /// themselves.
-    async fn load_scanner(&self, context: &Rc<WalletContext>, lane: Lane) -> Result<Scanner, WalletError> {
+    async fn load_scanner(&self, context: &Rc<WalletContext>, lane: Lane) -> WalletResult<Scanner> {
         let mut record = self.record().ok_or(WalletError::RecoveryNotRunning)?;
         let aside = lane.and_then(|kind| record.aside(kind));
         let mut position = aside.map_or(record.position, |aside| aside.position);
@@ -117,7 +117,7 @@ impl Wallet {
 
     /// Up to which session the lane reads: to the present, or to where the others are or mean to be. `None` if its module
     /// is not aside any more.
-    async fn end_of(&self, lane: Lane) -> Result<Option<u64>, WalletError> {
+    async fn end_of(&self, lane: Lane) -> WalletResult<Option<u64>> {
         let Some(kind) = lane else {
             let count = self.api()?.session_count().await?;
             self.change_record(|record| record.total = record.total.max(count));
@@ -139,7 +139,7 @@ impl Wallet {
         scanner: &Scanner,
         portion: &Portion,
         failures: &[ModuleFailure],
-    ) -> Result<bool, WalletError> {
+    ) -> WalletResult<bool> {
         let runtime = &self.platform().runtime;
         let now = runtime.now();
         let mut batch = Batch::new();
@@ -180,7 +180,7 @@ impl Wallet {
 
     /// Makes the lane's modules live and removes its snapshots: one batch. A module by itself joins the others only
     /// exactly where they are, and while nobody reads on from there: what is being read was chosen without it.
-    async fn arrive(&self, lane: Lane, scanner: &Scanner) -> Result<bool, WalletError> {
+    async fn arrive(&self, lane: Lane, scanner: &Scanner) -> WalletResult<bool> {
         let _following = self.0.following.lock().await;
         let mut update = self.update().await?;
         let Update { live, batch, .. } = &mut update;

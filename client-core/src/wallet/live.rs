@@ -10,7 +10,7 @@ use rekindle_protocol::{
 };
 
 use super::{
-    WalletError,
+    WalletError, WalletResult,
     attested::Attested,
     keys,
     pending::{Decision, Pending},
@@ -47,7 +47,7 @@ impl Live {
     pub async fn load(
         context: Rc<WalletContext>,
         store: &dyn Store,
-    ) -> Result<(Self, Vec<ModuleFailure>), WalletError> {
+    ) -> WalletResult<(Self, Vec<ModuleFailure>)> {
         let (modules, unreadable) = Modules::load_live(&context, store).await?;
         let (position, ahead) = match store.get(keys::POSITION.as_bytes()).await? {
             Some(bytes) => decode::<(ChainPosition, SortedSet<TxId>)>(&bytes)?,
@@ -95,13 +95,7 @@ impl Live {
     ///
     /// # Errors
     /// [`WalletError::Corrupt`] if a module can't read the wallet's own transaction.
-    pub fn accept(
-        &mut self,
-        txid: &TxId,
-        session: u64,
-        now: u64,
-        batch: &mut Batch,
-    ) -> Result<(), WalletError> {
+    pub fn accept(&mut self, txid: &TxId, session: u64, now: u64, batch: &mut Batch) -> WalletResult<()> {
         let Some(pending) = self.remove_pending(txid, batch) else { return Ok(()) };
         if session >= self.scanner.position.next && self.scanner.ahead.insert(*txid) {
             let view = TransactionView::new(&self.context, session, now, *txid, &pending.transaction);
@@ -187,6 +181,6 @@ impl Live {
     }
 }
 
-fn decode<T: Canonical>(bytes: &[u8]) -> Result<T, WalletError> {
-    T::from_bytes(bytes).map_err(|error| WalletError::Corrupt(error.to_string()))
+fn decode<T: Canonical>(bytes: &[u8]) -> WalletResult<T> {
+    T::from_bytes(bytes).map_err(|error| WalletError::Corrupt(error.to_string()).into())
 }

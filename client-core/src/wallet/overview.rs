@@ -10,7 +10,7 @@ use rekindle_protocol::{
 };
 use zeroize::Zeroizing;
 
-use super::{Wallet, WalletError, live::Live};
+use super::{Wallet, WalletError, WalletResult, live::Live};
 use crate::{
     context::WalletContext,
     modules::mint::{Token, TokenNote},
@@ -78,7 +78,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::OperationNotFound`] if `before` is none of the wallet's operations.
-    pub fn history(&self, limit: usize, before: Option<TxId>) -> Result<Vec<HistoryEntry>, WalletError> {
+    pub fn history(&self, limit: usize, before: Option<TxId>) -> WalletResult<Vec<HistoryEntry>> {
         let entries = self.with_live(history_of).unwrap_or_default();
         let start = match before {
             None => 0,

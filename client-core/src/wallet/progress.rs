@@ -83,7 +83,7 @@ impl Wallet {
     }
 
     /// Remembers what stands in the way and when the next attempt is made, or that nothing does.
-    pub(super) fn set_fault(&self, fault: Option<(WalletError, u64)>) {
+    pub(super) fn set_fault(&self, fault: Option<(&WalletError, u64)>) {
         if !self.is_recovering() {
             return;
         }

@@ -7,7 +7,7 @@ use futures::{
 };
 
 use super::{
-    Wallet, WalletError,
+    Wallet, WalletResult,
     background::{Next, Waker},
     keys,
     lane::PROGRESS_MS,
@@ -24,7 +24,7 @@ impl Wallet {
     }
 
     /// Goes on with reading as far as it will go.
-    pub(super) async fn recover_on(&self) -> Result<Next, WalletError> {
+    pub(super) async fn recover_on(&self) -> WalletResult<Next> {
         let _recovering = self.0.recovering.lock().await;
         self.tell_progress();
         if self.record().is_none_or(|record| record.phase != Phase::Running || record.paused) {
@@ -96,7 +96,7 @@ impl Wallet {
     }
 
     /// The recovery is done once all notes have their signatures.
-    pub(super) async fn finish_recovery(&self) -> Result<(), WalletError> {
+    pub(super) async fn finish_recovery(&self) -> WalletResult<()> {
         let is_finalizing = self.record().is_some_and(|record| record.phase == Phase::Finalizing);
         if is_finalizing && self.with_live(|live| live.unsigned().is_empty()) == Some(true) {
             self.commit_record(Batch::new(), &|record| record.phase = Phase::Done).await?;
@@ -131,7 +131,7 @@ impl Wallet {
         &self,
         batch: Batch,
         change: &dyn Fn(&mut RecoveryRecord),
-    ) -> Result<(), WalletError> {
+    ) -> WalletResult<()> {
         let federation = self.joined()?.federation;
         let _committing = self.0.committing.lock().await;
         let mut record = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation));
@@ -140,11 +140,7 @@ impl Wallet {
     }
 
     /// Commits a record together with a batch. For whoever holds the lock for it.
-    pub(super) async fn store_record(
-        &self,
-        record: RecoveryRecord,
-        mut batch: Batch,
-    ) -> Result<(), WalletError> {
+    pub(super) async fn store_record(&self, record: RecoveryRecord, mut batch: Batch) -> WalletResult<()> {
         batch.put(keys::RECOVERY, record.write());
         self.platform().store.commit(batch).await?;
         self.set_record(record);

@@ -10,7 +10,7 @@ use rekindle_protocol::{
 use zeroize::Zeroizing;
 
 use super::{
-    Joined, Platform, Wallet, WalletError, keys,
+    Joined, Platform, Wallet, WalletError, WalletResult, keys,
     lane::{aside_kinds, drop_states},
     live::Live,
     restore::{begin_recovery, search},
@@ -42,7 +42,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::Store`].
-    pub async fn exists(platform: &Platform) -> Result<bool, WalletError> {
+    pub async fn exists(platform: &Platform) -> WalletResult<bool> {
         Ok(platform.store.get(keys::FORMAT.as_bytes()).await?.is_some())
     }
 
@@ -50,7 +50,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::WalletExists`], [`WalletError::Store`], [`WalletError::Random`].
-    pub async fn create(platform: Platform) -> Result<Self, WalletError> {
+    pub async fn create(platform: Platform) -> WalletResult<Self> {
         let mut entropy = Zeroizing::new([0; 16]);
         platform.runtime.random(&mut *entropy)?;
         let words = SeedWords::from_entropy(&entropy);
@@ -63,11 +63,11 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::Seed`], [`WalletError::Invite`], [`WalletError::WalletExists`], [`WalletError::Federation`] if no
     /// guardian gives the config; then nothing was stored.
-    pub async fn recover(platform: Platform, words: &str, invite: &str) -> Result<Self, WalletError> {
+    pub async fn recover(platform: Platform, words: &str, invite: &str) -> WalletResult<Self> {
         let words = SeedWords::parse(words)?;
         let invite = InviteCode::parse(invite).map_err(WalletError::Invite)?;
         if Self::exists(&platform).await? {
-            return Err(WalletError::WalletExists);
+            return Err(WalletError::WalletExists.into());
         }
         let federation = StoredFederation::download(&platform, &invite).await?;
         let mut batch = Batch::new();
@@ -84,13 +84,13 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::WalletNotFound`], [`WalletError::TooNew`], [`WalletError::Corrupt`], [`WalletError::Store`].
-    pub async fn open(platform: Platform) -> Result<Self, WalletError> {
+    pub async fn open(platform: Platform) -> WalletResult<Self> {
         let store = &platform.store;
         match store.get(keys::FORMAT.as_bytes()).await?.as_deref() {
-            None => return Err(WalletError::WalletNotFound),
+            None => return Err(WalletError::WalletNotFound.into()),
             Some([keys::FORMAT_VERSION]) => {}
-            Some([version, ..]) if *version > keys::FORMAT_VERSION => return Err(WalletError::TooNew),
-            Some(_) => return Err(WalletError::Corrupt("the version".into())),
+            Some([version, ..]) if *version > keys::FORMAT_VERSION => return Err(WalletError::TooNew.into()),
+            Some(_) => return Err(WalletError::Corrupt("the version".into()).into()),
         }
         let entropy = store.get(keys::SEED.as_bytes()).await?.map(Zeroizing::new);
         let entropy: [u8; 16] = entropy
@@ -116,12 +116,12 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::Invite`], [`WalletError::AlreadyJoined`], [`WalletError::Federation`], [`WalletError::Store`].
-    pub async fn join(&self, invite: &str) -> Result<FederationInfo, WalletError> {
+    pub async fn join(&self, invite: &str) -> WalletResult<FederationInfo> {
         let invite = InviteCode::parse(invite).map_err(WalletError::Invite)?;
         let _working = self.working().await;
         match self.context() {
             Some(context) if context.federation == invite.federation => {}
-            Some(_) => return Err(WalletError::AlreadyJoined),
+            Some(_) => return Err(WalletError::AlreadyJoined.into()),
             None => {
                 let platform = self.platform();
                 let federation = StoredFederation::download(platform, &invite).await?;
@@ -141,7 +141,7 @@ impl Wallet {
                 self.wake();
             }
         }
-        self.federation().ok_or(WalletError::NotJoined)
+        Ok(self.federation().ok_or(WalletError::NotJoined)?)
     }
 
     /// What guardians, or caches and proxies in front of them, have served since the wallet was opened that only a lie
@@ -168,9 +168,9 @@ impl Wallet {
 }
 
 /// Writes a new wallet's first records, all at once.
-async fn begin(platform: &Platform, words: &SeedWords, mut batch: Batch) -> Result<(), WalletError> {
+async fn begin(platform: &Platform, words: &SeedWords, mut batch: Batch) -> WalletResult<()> {
     if Wallet::exists(platform).await? {
-        return Err(WalletError::WalletExists);
+        return Err(WalletError::WalletExists.into());
     }
     batch.put(keys::FORMAT, [keys::FORMAT_VERSION]);
     batch.put(keys::SEED, words.entropy().to_vec());
@@ -185,7 +185,7 @@ struct StoredFederation {
 }
 
 impl StoredFederation {
-    async fn download(platform: &Platform, invite: &InviteCode) -> Result<Self, WalletError> {
+    async fn download(platform: &Platform, invite: &InviteCode) -> WalletResult<Self> {
         let joined = download_config(invite, &*platform.transport, &*platform.runtime).await?;
         Ok(Self { config: joined.config, urls: joined.urls })
     }
@@ -194,7 +194,7 @@ impl StoredFederation {
         self,
         platform: &Platform,
         words: &SeedWords,
-    ) -> Result<(Rc<WalletContext>, FederationApi), WalletError> {
+    ) -> WalletResult<(Rc<WalletContext>, FederationApi)> {
         let secret = words.wallet_secret(&self.config.federation_id());
         let context = Rc::new(WalletContext::new(self.config, secret)?);
         let (transport, runtime) = (platform.transport.clone(), platform.runtime.clone());
@@ -204,11 +204,7 @@ impl StoredFederation {
 }
 
 /// Loads everything about a federation that the store holds.
-async fn join(
-    platform: &Platform,
-    context: Rc<WalletContext>,
-    api: FederationApi,
-) -> Result<Joined, WalletError> {
+async fn join(platform: &Platform, context: Rc<WalletContext>, api: FederationApi) -> WalletResult<Joined> {
     if let Some(urls) = platform.store.get(keys::URLS.as_bytes()).await? {
         // What does not decode is learned again.
         api.know(Canonical::from_bytes(&urls).unwrap_or_default());
@@ -235,7 +231,7 @@ async fn join(
 }
 
 /// The position after the newest signed session: a wallet with fresh words has no business before it.
-async fn present(api: &FederationApi) -> Result<ChainPosition, WalletError> {
+async fn present(api: &FederationApi) -> WalletResult<ChainPosition> {
     let count = api.session_count().await?;
     // The session before the current one may have closed without being signed yet; the one before that is.
     for index in [count.checked_sub(1), count.checked_sub(2)].into_iter().flatten() {

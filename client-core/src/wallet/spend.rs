@@ -14,7 +14,7 @@ use rekindle_protocol::{
 use zeroize::Zeroizing;
 
 use super::{
-    Wallet, WalletError,
+    Wallet, WalletError, WalletResult,
     draft::{Spends, build},
     live::Live,
     overview::token_text,
@@ -67,7 +67,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::NotJoined`], [`WalletError::Random`].
-    pub fn deposit_address(&self) -> Result<String, WalletError> {
+    pub fn deposit_address(&self) -> WalletResult<String> {
         let context = self.joined()?;
         let tweak = self.fresh_tweak()?;
         let address: DepositAddress =
@@ -80,10 +80,10 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError`]; nothing is lost by any of them: what was stored goes on by itself.
-    pub async fn send(&self, amount: Amount) -> Result<SentToken, WalletError> {
+    pub async fn send(&self, amount: Amount) -> WalletResult<SentToken> {
         let context = self.ready()?;
         if amount.sats() > MAX_SEND_SATS {
-            return Err(WalletError::AmountTooLarge);
+            return Err(WalletError::AmountTooLarge.into());
         }
         let tokens = decompose(amount, &context.mint);
         let plan = Plan { tokens, withdrawal: None, leaving: amount };
@@ -97,10 +97,10 @@ impl Wallet {
     ///
     /// # Errors
     /// As for [`Wallet::send`].
-    pub async fn withdraw(&self, issuer: u16, amount: Amount, reference: Hash) -> Result<TxId, WalletError> {
+    pub async fn withdraw(&self, issuer: u16, amount: Amount, reference: Hash) -> WalletResult<TxId> {
         let context = self.ready()?;
         if usize::from(issuer) >= context.deposit.issuers.len() {
-            return Err(WalletError::OperationNotFound);
+            return Err(WalletError::OperationNotFound.into());
         }
         let withdrawal = Some(DepositOutput::Withdrawal { issuer, amount, reference });
         let plan = Plan { tokens: Vec::new(), withdrawal, leaving: amount };
@@ -113,9 +113,9 @@ impl Wallet {
         context: &WalletContext,
         kind: OperationKind,
         plan: Plan,
-    ) -> Result<TxId, WalletError> {
+    ) -> WalletResult<TxId> {
         if plan.leaving == Amount::ZERO {
-            return Err(WalletError::AmountInvalid);
+            return Err(WalletError::AmountInvalid.into());
         }
         let _working = self.working().await;
         for _ in 0..MAX_ATTEMPTS {
@@ -129,7 +129,7 @@ impl Wallet {
                 Outcome::Conflict => self.catch_up().await?,
             }
         }
-        Err(WalletError::Contended)
+        Err(WalletError::Contended.into())
     }
 
     /// Stores a transaction for `plan`.
@@ -138,7 +138,7 @@ impl Wallet {
         context: &WalletContext,
         kind: OperationKind,
         plan: &Plan,
-    ) -> Result<TxId, WalletError> {
+    ) -> WalletResult<TxId> {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
         let mut update = self.update().await?;
@@ -189,11 +189,11 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::TokenInvalid`], [`WalletError::TokenOtherFederation`], [`WalletError::TokenSpent`] and what
     /// submitting can meet; then the token is stored and redeemed later.
-    pub async fn redeem(&self, text: &str) -> Result<Received, WalletError> {
+    pub async fn redeem(&self, text: &str) -> WalletResult<Received> {
         let context = self.ready()?;
         let token = Token::parse(text)?;
         if token.federation != DepositAddress::federation_prefix(&context.federation) {
-            return Err(WalletError::TokenOtherFederation);
+            return Err(WalletError::TokenOtherFederation.into());
         }
         let (mut claims, mut started) = (Vec::new(), self.platform().runtime.now());
         for note in &token.notes {
@@ -203,7 +203,7 @@ impl Wallet {
             self.breathe_at_times(&mut started).await;
         }
         if !self.verify(&context, &claims).await? {
-            return Err(WalletError::TokenInvalid);
+            return Err(WalletError::TokenInvalid.into());
         }
         let id = token_id(&token);
         let mut update = self.update().await?;
@@ -216,7 +216,7 @@ impl Wallet {
     }
 
     /// Redeems a stored token.
-    pub(super) async fn redeem_received(&self, id: Hash) -> Result<Received, WalletError> {
+    pub(super) async fn redeem_received(&self, id: Hash) -> WalletResult<Received> {
         let context = self.ready()?;
         loop {
             // A transaction that was stored before goes on; a new one could only conflict with it.
@@ -238,7 +238,7 @@ impl Wallet {
         }
     }
 
-    async fn store_redeem(&self, context: &WalletContext, id: Hash) -> Result<(TxId, Amount), WalletError> {
+    async fn store_redeem(&self, context: &WalletContext, id: Hash) -> WalletResult<(TxId, Amount)> {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
         let mut update = self.update().await?;
@@ -263,7 +263,7 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::OperationNotFound`], [`WalletError::NotReclaimable`], [`WalletError::TokenSpent`] if somebody was
     /// faster, and what submitting can meet.
-    pub async fn reclaim(&self, send: &TxId) -> Result<Received, WalletError> {
+    pub async fn reclaim(&self, send: &TxId) -> WalletResult<Received> {
         let context = self.ready()?;
         let _working = self.working().await;
         self.complete_notes(Some(*send)).await?;
@@ -274,19 +274,19 @@ impl Wallet {
         let modules = &update.live.scanner.modules;
         let sent = modules.operations.get(send).ok_or(WalletError::OperationNotFound)?;
         if sent.kind != OperationKind::Send {
-            return Err(WalletError::NotReclaimable);
+            return Err(WalletError::NotReclaimable.into());
         }
         let mut spends = Spends::default();
         let mut total = 0;
         for (nonce, note) in modules.mint.token_notes(*send) {
             if update.live.is_reserved(&Hash(nonce.0)) {
-                return Err(WalletError::NotReclaimable);
+                return Err(WalletError::NotReclaimable.into());
             }
             spends.note(&context, note)?;
             total += note.amount().sats();
         }
         if total == 0 {
-            return Err(WalletError::NotReclaimable);
+            return Err(WalletError::NotReclaimable.into());
         }
         let input_fees = note_fees(&context, &spends);
         let pending = collect(&context, tweak, spends, Amount(total), input_fees, now, |amount| {
@@ -302,7 +302,7 @@ impl Wallet {
             }
             Outcome::Conflict => {
                 self.catch_up().await?;
-                Err(WalletError::TokenSpent)
+                Err(WalletError::TokenSpent.into())
             }
         }
     }
@@ -311,7 +311,7 @@ impl Wallet {
     ///
     /// # Errors
     /// What submitting can meet; credits that were not claimed stay to be claimed.
-    pub async fn claim_deposits(&self) -> Result<Vec<Received>, WalletError> {
+    pub async fn claim_deposits(&self) -> WalletResult<Vec<Received>> {
         self.ready()?;
         self.catch_up().await?;
         let _working = self.working().await;
@@ -319,7 +319,7 @@ impl Wallet {
     }
 
     /// Claims the credits that history has shown.
-    pub(super) async fn claim_known(&self) -> Result<Vec<Received>, WalletError> {
+    pub(super) async fn claim_known(&self) -> WalletResult<Vec<Received>> {
         let context = self.ready()?;
         let mut claimed = Vec::new();
         while let Some((txid, amount)) = self.store_claim(&context).await? {
@@ -336,7 +336,7 @@ impl Wallet {
     }
 
     /// Stores the claim of one unclaimed credit, if there is one.
-    async fn store_claim(&self, context: &WalletContext) -> Result<Option<(TxId, Amount)>, WalletError> {
+    async fn store_claim(&self, context: &WalletContext) -> WalletResult<Option<(TxId, Amount)>> {
         let tweak = self.fresh_tweak()?;
         let now = self.platform().runtime.now();
         let mut update = self.update().await?;
@@ -382,12 +382,12 @@ fn collect(
     input_fees: Amount,
     now: u64,
     memo: impl FnOnce(Amount) -> MemoContent,
-) -> Result<Pending, WalletError> {
+) -> WalletResult<Pending> {
     let left = total.checked_sub(input_fees).ok_or(WalletError::AmountInvalid)?;
     let (notes, _) = decompose_after_fees(left, context.mint.fees.output, &context.mint);
     let amount = Amount(sum(&notes));
     if amount == Amount::ZERO {
-        return Err(WalletError::AmountInvalid);
+        return Err(WalletError::AmountInvalid.into());
     }
     let fee = total.checked_sub(amount).ok_or(WalletError::Internal("notes above what pays for them"))?;
     let memo = memo(amount);

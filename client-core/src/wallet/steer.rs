@@ -1,6 +1,6 @@
 //! Steering a recovery: pause and resume, give up, begin again.
 
-use super::{Wallet, WalletError};
+use super::{Wallet, WalletError, WalletResult};
 use crate::{
     platform::Batch,
     recovery::{Phase, RUNNING_PREFIX, RecoveryRecord},
@@ -26,7 +26,7 @@ impl Wallet {
     /// # Errors
     /// [`WalletError::RecoveryNotRunning`] if there is nothing to pause, resume or cancel; [`WalletError::NotJoined`],
     /// [`WalletError::Store`].
-    pub async fn steer_recovery(&self, how: Steer) -> Result<(), WalletError> {
+    pub async fn steer_recovery(&self, how: Steer) -> WalletResult<()> {
         self.joined()?;
         let record = self.record();
         let has = |test: fn(&RecoveryRecord) -> bool| record.as_ref().is_some_and(test);
@@ -40,7 +40,7 @@ impl Wallet {
             Steer::Pause | Steer::Resume => has(|record| !record.is_done() || !record.aside.is_empty()),
         };
         if !is_possible {
-            return Err(WalletError::RecoveryNotRunning);
+            return Err(WalletError::RecoveryNotRunning.into());
         }
         // The flag stops the driver at once; the store learns of it when no snapshot is under way.
         self.change_record(|record| record.paused = how != Steer::Resume);

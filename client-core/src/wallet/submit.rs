@@ -8,7 +8,7 @@ use rekindle_protocol::{
 };
 
 use super::{
-    Wallet, WalletError,
+    Wallet, WalletError, WalletResult,
     pending::{Decision, decide},
 };
 use crate::federation::KnownSession;
@@ -34,7 +34,7 @@ impl Wallet {
     ///
     /// f+1 guardians who attest that it is accepted, or can never be, are believed; that an input is spent is believed when
     /// a signed session shows it.
-    pub(super) async fn submit(&self, txid: &TxId) -> Result<Outcome, WalletError> {
+    pub(super) async fn submit(&self, txid: &TxId) -> WalletResult<Outcome> {
         let api = self.api()?;
         let runtime = self.platform().runtime.clone();
         let deadline = runtime.now().saturating_add(PATIENCE_MS);
@@ -72,18 +72,20 @@ impl Wallet {
                             return Ok(outcome);
                         }
                     }
-                    reason => return Err(WalletError::Rejected { txid: *txid, code: reason.code().into() }),
+                    reason => {
+                        return Err(WalletError::Rejected { txid: *txid, code: reason.code().into() }.into());
+                    }
                 },
                 TransactionStatus::Pending | TransactionStatus::Unknown => {}
             }
             if is_refused || runtime.now() >= deadline {
-                return Err(WalletError::Undecided);
+                return Err(WalletError::Undecided.into());
             }
         }
     }
 
     /// Takes in that a transaction was accepted into `session`, at `time`.
-    async fn accept(&self, txid: &TxId, session: u64, time: u64) -> Result<(), WalletError> {
+    async fn accept(&self, txid: &TxId, session: u64, time: u64) -> WalletResult<()> {
         let mut update = self.update().await?;
         update.live.accept(txid, session, time, &mut update.batch)?;
         update.commit().await
@@ -102,7 +104,7 @@ impl Wallet {
         txid: &TxId,
         transaction: &Transaction,
         session: u64,
-    ) -> Result<Option<Outcome>, WalletError> {
+    ) -> WalletResult<Option<Outcome>> {
         let (header, content) = match self.api()?.session_status(session, WAIT_SECONDS).await? {
             KnownSession::Complete(session) => (session.header, HashedItems::new(session.items)),
             // Not signed yet, so nothing is proven: ask again.

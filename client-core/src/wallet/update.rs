@@ -2,7 +2,7 @@
 
 use futures::lock::MutexGuard;
 
-use super::{Wallet, WalletError, live::Live};
+use super::{Wallet, WalletError, WalletResult, live::Live};
 use crate::platform::Batch;
 
 /// An update under way. No other one begins meanwhile; dropping it leaves everything as it was.
@@ -17,7 +17,7 @@ pub(super) struct Update<'a> {
 
 impl Wallet {
     /// Begins to change the state, as soon as nobody else does.
-    pub(super) async fn update(&self) -> Result<Update<'_>, WalletError> {
+    pub(super) async fn update(&self) -> WalletResult<Update<'_>> {
         let _committing = self.0.committing.lock().await;
         let live = self.with_live(Live::clone).ok_or(WalletError::NotJoined)?;
         Ok(Update { wallet: self, _committing, live, batch: Batch::new() })
@@ -26,7 +26,7 @@ impl Wallet {
 
 impl Update<'_> {
     /// Stores what is to be stored; then the state is the changed one.
-    pub(super) async fn commit(self) -> Result<(), WalletError> {
+    pub(super) async fn commit(self) -> WalletResult<()> {
         let Update { wallet, _committing, live, batch } = self;
         if batch.is_empty() {
             return Ok(());

@@ -2,7 +2,7 @@
 
 use rekindle_protocol::{bls::Batch, modules::mint::Denomination};
 
-use super::{Wallet, WalletError};
+use super::{Wallet, WalletError, WalletResult};
 use crate::{context::WalletContext, federation::random_u64, modules::mint::Claim};
 
 /// Others get to run after so many milliseconds of work.
@@ -13,11 +13,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::Shares`] for a broken key, [`WalletError::Random`].
-    pub(super) async fn verify(
-        &self,
-        context: &WalletContext,
-        claims: &[Claim],
-    ) -> Result<bool, WalletError> {
+    pub(super) async fn verify(&self, context: &WalletContext, claims: &[Claim]) -> WalletResult<bool> {
         let runtime = &self.platform().runtime;
         let (mut batch, mut found, mut started) = (Batch::default(), 0, runtime.now());
         for (denomination, keys) in (0..).map(Denomination).zip(&context.mint.denominations) {

@@ -29,15 +29,21 @@ impl Failure {
     }
 }
 
+impl From<Box<WalletError>> for Failure {
+    fn from(error: Box<WalletError>) -> Self {
+        Failure { code: error.code(), message: error.to_string(), retryable: error.retryable() }
+    }
+}
+
 impl From<WalletError> for Failure {
     fn from(error: WalletError) -> Self {
-        Failure { code: error.code(), message: error.to_string(), retryable: error.retryable() }
+        Box::new(error).into()
     }
 }
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        WalletError::from(error).into()
+        Box::<WalletError>::from(error).into()
     }
 }
 

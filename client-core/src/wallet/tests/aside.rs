@@ -148,7 +148,7 @@ async fn a_module_that_fails_rests_ever_longer_and_keeps_nobody_waiting() {
     finish(&restored).await;
     // Operations and deposits are all there; one line of history is the transaction that the mint can't read.
     assert_eq!(restored.history(100, None).unwrap().len(), expected.1.len() + 1);
-    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
+    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning.into()));
     let hours = async {
         let before = world.guardians.requests();
         world.runtime.sleep(24 * 3_600_000).await;
@@ -203,7 +203,7 @@ async fn a_live_module_that_fails_goes_on_from_where_it_was() {
     assert!(saved == Ok(alice.with_live(|live| live.scanner.modules.mint.snapshot())), "its state is saved");
     assert_eq!(alice.balance(), before);
     assert!(alice.with_live(|live| live.scanner.position.next).unwrap() > position.next);
-    assert_eq!(alice.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
+    assert_eq!(alice.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning.into()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -109,7 +109,7 @@ impl Life {
                 let (amount, reference) = (self.below(spendable.min(50)) + 1, Hash(self.rng.r#gen()));
                 self.payments.push((reference, amount));
                 let paid = self.alice.withdraw(0, Amount(amount), reference).await;
-                if matches!(paid, Err(WalletError::Rejected { .. })) {
+                if paid.is_err_and(|error| matches!(*error, WalletError::Rejected { .. })) {
                     // Who is told that a payment was refused makes it again.
                     let _ = self.alice.withdraw(0, Amount(amount), reference).await;
                 }

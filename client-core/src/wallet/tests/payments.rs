@@ -14,7 +14,7 @@ async fn money_comes_in_moves_and_comes_back() {
     assert_eq!(alice.balance(), Balance { spendable: 700, pending: 0, outstanding: 300 });
     assert_eq!(bob.redeem(&sent.token).await.unwrap().sats, 300);
     assert_eq!(spendable(&bob), 300);
-    assert_eq!(bob.redeem(&sent.token).await.unwrap_err(), WalletError::TokenSpent);
+    assert_eq!(bob.redeem(&sent.token).await.unwrap_err(), WalletError::TokenSpent.into());
 
     let kept = alice.send(Amount(50)).await.unwrap();
     alice.catch_up().await.unwrap();
@@ -26,7 +26,7 @@ async fn money_comes_in_moves_and_comes_back() {
     assert_eq!(restored.outstanding()[0].token, Some(kept.token.clone()));
     assert_eq!(restored.reclaim(&kept.txid).await.unwrap().sats, 50);
     assert_eq!(restored.balance(), Balance { spendable: 700, pending: 0, outstanding: 0 });
-    assert_eq!(bob.redeem(&kept.token).await.unwrap_err(), WalletError::TokenSpent);
+    assert_eq!(bob.redeem(&kept.token).await.unwrap_err(), WalletError::TokenSpent.into());
 
     // The first device finds out by following history.
     alice.catch_up().await.unwrap();
@@ -38,7 +38,7 @@ async fn money_comes_in_moves_and_comes_back() {
 async fn bad_input_gets_a_code_and_costs_nothing() {
     let world = World::new();
     let wallet = world.funded(100).await;
-    let code = |result: Result<SentToken, WalletError>| result.err().map(|error| error.code());
+    let code = |result: WalletResult<SentToken>| result.err().map(|error| error.code());
     assert_eq!(code(wallet.send(Amount(0)).await), Some("amount_invalid"));
     assert_eq!(code(wallet.send(Amount(101)).await), Some("insufficient_balance"));
     assert_eq!(code(wallet.send(Amount(u64::MAX)).await), Some("amount_too_large"));
@@ -117,7 +117,7 @@ async fn what_nobody_signs_rejects_nothing() {
         world.guardians.set(guardian, Behaviour::Refuse);
     }
     let began = world.runtime.now();
-    assert_eq!(alice.send(Amount(10)).await.err(), Some(WalletError::Undecided));
+    assert_eq!(alice.send(Amount(10)).await.err(), Some(WalletError::Undecided.into()));
     assert!(world.runtime.now() - began < 1_000, "guardians that know nothing of it are not waited for");
     // It is kept, and goes on when they think better of it.
     for guardian in 0..4 {

@@ -11,7 +11,7 @@ async fn a_wallet_in_recovery_moves_no_money_and_can_be_paused() {
     let world = World::new();
     let alice = world.funded(1_000).await;
     let restored = Wallet::recover(world.platform(), &alice.seed_words(), &world.invite).await.unwrap();
-    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
+    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning.into()));
     restored.steer_recovery(Steer::Pause).await.unwrap();
     with_background(&restored, world.runtime.sleep(10_000)).await;
     assert_eq!(restored.recovery().unwrap().state, RecoveryState::Paused);
@@ -19,7 +19,10 @@ async fn a_wallet_in_recovery_moves_no_money_and_can_be_paused() {
     finish(&restored).await;
     alice.catch_up().await.unwrap();
     assert_eq!(overview(&restored), overview(&alice));
-    assert_eq!(restored.steer_recovery(Steer::Pause).await.err(), Some(WalletError::RecoveryNotRunning));
+    assert_eq!(
+        restored.steer_recovery(Steer::Pause).await.err(),
+        Some(WalletError::RecoveryNotRunning.into())
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -37,7 +40,10 @@ async fn a_recovery_can_be_given_up_and_begun_again() {
     let progress = restored.recovery().unwrap();
     assert_eq!(progress.state, RecoveryState::Failed);
     assert_eq!((progress.fault.unwrap().code, progress.sessions_done), ("recovery_cancelled", 0));
-    assert_eq!(restored.steer_recovery(Steer::Cancel).await.err(), Some(WalletError::RecoveryNotRunning));
+    assert_eq!(
+        restored.steer_recovery(Steer::Cancel).await.err(),
+        Some(WalletError::RecoveryNotRunning.into())
+    );
     drop(restored);
 
     let restored = Wallet::open(platform.clone()).await.unwrap();
@@ -53,7 +59,7 @@ async fn a_recovery_can_be_given_up_and_begun_again() {
     let before = restored.balance();
     restored.steer_recovery(Steer::Restart).await.unwrap();
     assert_eq!(restored.recovery().unwrap().sessions_done, 0);
-    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
+    assert_eq!(restored.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning.into()));
     restored.steer_recovery(Steer::Cancel).await.unwrap();
     assert_eq!((restored.recovery().unwrap().state, restored.balance()), (RecoveryState::Done, before));
     restored.steer_recovery(Steer::Restart).await.unwrap();
@@ -93,7 +99,7 @@ async fn giving_up_leads_back_to_a_whole_wallet_only_if_there_was_one() {
     for wallet in [alice, restored] {
         wallet.steer_recovery(Steer::Cancel).await.unwrap();
         assert_eq!(wallet.recovery().unwrap().state, RecoveryState::Failed);
-        assert_eq!(wallet.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning));
+        assert_eq!(wallet.send(Amount(1)).await.err(), Some(WalletError::RecoveryRunning.into()));
     }
 }
 
