@@ -84,6 +84,15 @@ pub enum WalletError {
     /// The guardians answer, but have not decided in time; the transaction is stored and goes on.
     #[error("the federation has not decided yet")]
     Undecided,
+    /// A payment is stored and goes on by itself, whatever keeps the caller from seeing its end. The same call again would
+    /// be another payment.
+    #[error("the payment goes on by itself: {cause}")]
+    UnderWay {
+        /// Its transaction.
+        txid: TxId,
+        /// What happened; repeating the call would be right if nothing were stored.
+        cause: Box<WalletError>,
+    },
     /// f+1 guardians attest that they reject the transaction; it is kept and tried again.
     #[error("the federation rejected the transaction: {code}")]
     Rejected {
@@ -133,6 +142,7 @@ impl WalletError {
             Self::Config(_) => "response_invalid",
             Self::Federation(error) => federation_code(error),
             Self::Undecided => "timeout",
+            Self::UnderWay { .. } => "under_way",
             Self::Rejected { .. } => "rejected",
             Self::Contended => "rejected",
             Self::Shares => "response_invalid",
@@ -173,6 +183,13 @@ macro_rules! boxed_from {
 }
 
 boxed_from!(ConfigError, FederationError, ModuleError, RandomError, SeedError, StoreError, TokenError);
+
+impl WalletError {
+    /// What a caller gets to see once the payment `txid` is stored.
+    pub(super) fn under_way(self: Box<Self>, txid: TxId) -> Box<Self> {
+        if self.retryable() { Box::new(Self::UnderWay { txid, cause: self }) } else { self }
+    }
+}
 
 impl From<TokenError> for WalletError {
     fn from(_: TokenError) -> Self {

@@ -79,7 +79,7 @@ impl Wallet {
     /// restored wallet knows which notes are out.
     ///
     /// # Errors
-    /// [`WalletError`]; nothing is lost by any of them: what was stored goes on by itself.
+    /// [`WalletError`]; nothing is lost by any of them. After [`WalletError::UnderWay`] the token is made by itself.
     pub async fn send(&self, amount: Amount) -> WalletResult<SentToken> {
         let context = self.ready()?;
         if amount.sats() > MAX_SEND_SATS {
@@ -120,16 +120,22 @@ impl Wallet {
         let _working = self.working().await;
         for _ in 0..MAX_ATTEMPTS {
             let txid = self.store_spend(context, kind, &plan).await?;
-            match self.submit(&txid).await? {
-                Outcome::Accepted => {
-                    self.complete_notes(Some(txid)).await?;
-                    return Ok(txid);
-                }
+            match self.settle(txid).await.map_err(|error| error.under_way(txid))? {
+                Outcome::Accepted => return Ok(txid),
                 // Another device on the same seed spent a note first: see what it did, and choose again.
                 Outcome::Conflict => self.catch_up().await?,
             }
         }
         Err(WalletError::Contended.into())
+    }
+
+    /// Submits a stored transaction and makes the notes it brings spendable.
+    async fn settle(&self, txid: TxId) -> WalletResult<Outcome> {
+        let outcome = self.submit(&txid).await?;
+        if outcome == Outcome::Accepted {
+            self.complete_notes(Some(txid)).await?;
+        }
+        Ok(outcome)
     }
 
     /// Stores a transaction for `plan`.
@@ -227,11 +233,8 @@ impl Wallet {
                 Some(stored) => stored,
                 None => self.store_redeem(&context, id).await?,
             };
-            match self.submit(&txid).await? {
-                Outcome::Accepted => {
-                    self.complete_notes(Some(txid)).await?;
-                    return Ok(Received { txid, sats: amount.sats() });
-                }
+            match self.settle(txid).await? {
+                Outcome::Accepted => return Ok(Received { txid, sats: amount.sats() }),
                 // The spent note is gone from the stored token: try again with the rest.
                 Outcome::Conflict => {}
             }
@@ -262,7 +265,7 @@ impl Wallet {
     ///
     /// # Errors
     /// [`WalletError::OperationNotFound`], [`WalletError::NotReclaimable`], [`WalletError::TokenSpent`] if somebody was
-    /// faster, and what submitting can meet.
+    /// faster, [`WalletError::UnderWay`].
     pub async fn reclaim(&self, send: &TxId) -> WalletResult<Received> {
         let context = self.ready()?;
         let _working = self.working().await;
@@ -295,11 +298,8 @@ impl Wallet {
         let amount = pending.amount;
         let txid = update.live.add_pending(pending, &mut update.batch);
         update.commit().await?;
-        match self.submit(&txid).await? {
-            Outcome::Accepted => {
-                self.complete_notes(Some(txid)).await?;
-                Ok(Received { txid, sats: amount.sats() })
-            }
+        match self.settle(txid).await.map_err(|error| error.under_way(txid))? {
+            Outcome::Accepted => Ok(Received { txid, sats: amount.sats() }),
             Outcome::Conflict => {
                 self.catch_up().await?;
                 Err(WalletError::TokenSpent.into())
@@ -323,11 +323,8 @@ impl Wallet {
         let context = self.ready()?;
         let mut claimed = Vec::new();
         while let Some((txid, amount)) = self.store_claim(&context).await? {
-            match self.submit(&txid).await? {
-                Outcome::Accepted => {
-                    self.complete_notes(Some(txid)).await?;
-                    claimed.push(Received { txid, sats: amount.sats() });
-                }
+            match self.settle(txid).await? {
+                Outcome::Accepted => claimed.push(Received { txid, sats: amount.sats() }),
                 // Another device on the same seed was faster: what it did is in history, and so is the money.
                 Outcome::Conflict => self.catch_up().await?,
             }

@@ -49,6 +49,7 @@ export const errorCodes = {
   version_unsupported: 'The federation speaks a version of the protocol this wallet does not know.',
   rate_limited: 'The guardians ask to slow down.',
   rejected: 'The federation rejected the transaction.',
+  under_way: 'The payment is stored and goes on by itself. The same call again would be another payment.',
 
   // What the browser does
   storage_unavailable: 'The browser does not let the page store data.',

@@ -179,10 +179,11 @@ export class Wallet implements AsyncDisposable {
    * Takes money out of the wallet as a token to hand to somebody, by any channel. It stays
    * {@link Wallet.outstanding} until redeemed, and can be reclaimed until then.
    *
-   * An aborted call may already have made the token; it is then in {@link Wallet.outstanding}.
+   * A call that rejects with `under_way` makes the token as soon as guardians answer, and an aborted one may have made
+   * it already; it is then in {@link Wallet.outstanding}, and the same call again would make another one.
    *
    * Rejects with `amount_invalid`, `amount_too_large`, `insufficient_balance`, `not_joined`,
-   * `recovery_running`, `federation_unreachable`.
+   * `recovery_running`, `under_way`.
    */
   async send(options: { amountSats: bigint } & Abortable): Promise<SentToken> {
     return this.#connection.call('send', { amountSats: checkAmount(options?.amountSats) }, options.signal);
@@ -207,7 +208,7 @@ export class Wallet implements AsyncDisposable {
   /**
    * Takes an outstanding token back. Whoever is first, this wallet or its receiver, has the money.
    *
-   * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `federation_unreachable`.
+   * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `under_way`.
    */
   async reclaim(options: { operationId: string } & Abortable): Promise<Received> {
     return this.#connection.call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options.signal);

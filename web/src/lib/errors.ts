@@ -62,6 +62,7 @@ export const sentences: Record<RekindleErrorCode, string> = {
   version_unsupported: 'This federation needs a newer version of the wallet. Reload the page to update.',
   rate_limited: 'The federation is busy. Please try again in a moment.',
   rejected: 'The federation refused this. Your balance is unchanged.',
+  under_way: 'The federation has not answered yet. This goes on by itself: do not repeat it, see your history.',
   storage_unavailable: 'The browser does not let this page store anything. Private windows often do not; use a normal one.',
   storage_full: 'This device is out of storage. Free some space, then try again.',
   storage_failed: 'The browser’s storage failed. Please reload the page.',

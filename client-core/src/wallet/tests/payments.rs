@@ -108,6 +108,23 @@ async fn what_a_crash_interrupted_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_payment_that_nobody_answered_is_not_to_be_repeated() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let sent = alice.send(Amount(100)).await.unwrap();
+    let behave = |behaviour: Behaviour| (0..4).for_each(|guardian| world.guardians.set(guardian, behaviour));
+    behave(Behaviour::Down);
+    let (send, reclaim) =
+        (alice.send(Amount(10)).await.err().unwrap(), alice.reclaim(&sent.txid).await.unwrap_err());
+    for error in [&send, &reclaim] {
+        assert_eq!((error.code(), error.retryable()), ("under_way", false), "{error}");
+    }
+    behave(Behaviour::Honest);
+    assert_eq!(alice.resume().await, Ok(()));
+    assert_eq!(alice.balance(), Balance { spendable: 990, pending: 0, outstanding: 10 });
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_nobody_signs_rejects_nothing() {
     let world = World::new();
     let alice = world.funded(1_000).await;
@@ -117,7 +134,8 @@ async fn what_nobody_signs_rejects_nothing() {
         world.guardians.set(guardian, Behaviour::Refuse);
     }
     let began = world.runtime.now();
-    assert_eq!(alice.send(Amount(10)).await.err(), Some(WalletError::Undecided.into()));
+    let error = alice.send(Amount(10)).await.err().unwrap();
+    assert!(matches!(&*error, WalletError::UnderWay { cause, .. } if **cause == WalletError::Undecided));
     assert!(world.runtime.now() - began < 1_000, "guardians that know nothing of it are not waited for");
     // It is kept, and goes on when they think better of it.
     for guardian in 0..4 {
