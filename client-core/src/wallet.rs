@@ -8,6 +8,7 @@
 mod attested;
 mod background;
 mod backup;
+mod collect;
 mod complete;
 mod draft;
 mod error;
@@ -51,10 +52,11 @@ use background::Waker;
 use live::Live;
 use progress::Running;
 
+pub use collect::Received;
 pub use error::{WalletError, WalletResult};
 pub use overview::{Balance, HistoryEntry, OperationStatus, OutstandingToken};
 pub use setup::FederationInfo;
-pub use spend::{Received, SentToken};
+pub use spend::SentToken;
 pub use steer::Steer;
 
 /// The outside world, as a wallet needs it.

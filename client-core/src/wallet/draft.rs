@@ -71,6 +71,11 @@ impl Spends {
     }
 }
 
+/// What notes are worth together, in sats.
+pub fn worth(notes: &[Denomination]) -> u64 {
+    notes.iter().filter_map(|note| note.amount()).map(Amount::sats).sum()
+}
+
 /// Makes and signs a transaction that issues notes of `denominations` and, after them, perhaps a withdrawal.
 ///
 /// `tweak` must be fresh: a memo's key derives from it.

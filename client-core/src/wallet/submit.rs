@@ -84,6 +84,15 @@ impl Wallet {
         }
     }
 
+    /// Submits a stored transaction and makes the notes it brings spendable.
+    pub(super) async fn settle(&self, txid: TxId) -> WalletResult<Outcome> {
+        let outcome = self.submit(&txid).await?;
+        if outcome == Outcome::Accepted {
+            self.complete_notes(Some(txid)).await?;
+        }
+        Ok(outcome)
+    }
+
     /// Takes in that a transaction was accepted into `session`, at `time`.
     async fn accept(&self, txid: &TxId, session: u64, time: u64) -> WalletResult<()> {
         let mut update = self.update().await?;
