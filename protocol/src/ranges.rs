@@ -7,6 +7,6 @@ mod cutter;
 mod recovery;
 mod sessions;
 
-pub use cutter::{FrameTooLong, RecordCutter, write_record};
+pub use cutter::{FrameTooLong, RecordCutter, write_record, write_record_pieces};
 pub use recovery::RecoveryRecord;
 pub use sessions::{EmptyRun, EmptySession, MAX_EMPTY_RUN, SessionRecord};

@@ -14,9 +14,15 @@ const PREFIX: usize = 4;
 
 /// Appends a record with its length.
 pub fn write_record(record: &[u8], stream: &mut Vec<u8>) {
-    let length = u32::try_from(record.len()).expect("records are limited far below 4 GiB");
+    write_record_pieces(&[record], stream);
+}
+
+/// Appends the record that these pieces make up, one after the other, with its length.
+pub fn write_record_pieces(pieces: &[&[u8]], stream: &mut Vec<u8>) {
+    let length = pieces.iter().map(|piece| piece.len()).sum::<usize>();
+    let length = u32::try_from(length).expect("records are limited far below 4 GiB");
     stream.extend_from_slice(&length.to_le_bytes());
-    stream.extend_from_slice(record);
+    pieces.iter().for_each(|piece| stream.extend_from_slice(piece));
 }
 
 /// Collects chunks of a body and gives out its records. Holds one unfinished record and one chunk at most.

@@ -17,7 +17,7 @@ mod tables;
 
 use std::path::Path;
 
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, ReadableTable, WriteTransaction};
 use rekindle_protocol::bytes::FederationId;
 
 pub(crate) use batches::{read_batches, release_batches, store_batch, store_certificate};
@@ -35,6 +35,11 @@ pub use sessions::{
 pub(crate) use state::{insert_pending, pending_rows, read_state, remove_pending, write_state};
 pub(crate) use tables::create_tables;
 use tables::{FEDERATION_KEY, META, SCHEMA_KEY};
+
+/// How much of a database is held in memory, in bytes: what consensus and the ledger touch again and again. History, which is
+/// read once and from one end to the other, the operating system caches as part of the file, and memory that a process takes from
+/// it page by page costs more than reading.
+const CACHE_BYTES: usize = 64 << 20;
 
 /// The tables of consensus and sessions.
 const OWN_TABLES: TableGroup = TableGroup { name: "consensus", key: SCHEMA_KEY, migrations: &[] };
@@ -133,13 +138,13 @@ pub(crate) fn open_file<T>(
         // A file that was not written to its end is no database: it gets its name when it is one.
         let unfinished = path.with_extension("new");
         std::fs::File::create(&unfinished)?;
-        drop(prepare(Database::create(&unfinished)?)?);
+        drop(prepare(Builder::new().set_cache_size(CACHE_BYTES).create(&unfinished)?)?);
         std::fs::rename(&unfinished, path)?;
         if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
             std::fs::File::open(folder)?.sync_all()?;
         }
     }
-    prepare(Database::open(path)?)
+    prepare(Builder::new().set_cache_size(CACHE_BYTES).open(path)?)
 }
 
 /// Whose database it is, as [`META`] has it.

@@ -22,7 +22,7 @@ use rekindle_protocol::{
     api::MAX_RANGE_BYTES,
     bytes::G2Bytes,
     encoding::Canonical,
-    ranges::{RecoveryRecord, SessionRecord, write_record},
+    ranges::{RecoveryRecord, SessionRecord, write_record_pieces},
     session::SessionHeader,
 };
 use serde::{Deserialize, Serialize};
@@ -186,41 +186,50 @@ impl Rest {
             bytes += planned.bytes;
             part.push(planned);
         }
-        let mut records = record::make(&self.db.read()?, self.kind, &part)?;
+        let (kind, encoding) = (self.kind, self.encoding);
+        let mut chunk = Chunk { kind, encoding, begun: self.begun, bytes: Vec::with_capacity(bytes) };
+        record::make(&self.db.read()?, kind, &part, &mut |record| chunk.push(record))?;
         self.ended = self.planned.as_slice().is_empty();
-        if self.ended
-            && self.kind == Kind::Recovery
-            && let Some((header, signature)) = self.last
-        {
-            records.push(RecoveryRecord::Signed { header, signature }.to_bytes());
+        if self.ended {
+            if let Some((header, signature)) = self.last.filter(|_| kind == Kind::Recovery) {
+                chunk.push(&[&RecoveryRecord::Signed { header, signature }.to_bytes()])?;
+            }
+            chunk.end();
         }
-        let mut chunk = Vec::with_capacity(bytes);
-        match self.encoding {
-            Encoding::Binary => records.iter().for_each(|record| write_record(record, &mut chunk)),
-            Encoding::Json => self.write_json(&records, &mut chunk)?,
+        self.begun = chunk.begun;
+        Ok((chunk.bytes.into(), self))
+    }
+}
+
+/// A part of an answer's body.
+struct Chunk {
+    kind: Kind,
+    encoding: Encoding,
+    /// Whether the body has begun.
+    begun: bool,
+    bytes: Vec<u8>,
+}
+
+impl Chunk {
+    /// Appends an encoded record, given in pieces.
+    fn push(&mut self, record: &[&[u8]]) -> Result<(), DbError> {
+        if self.encoding == Encoding::Binary {
+            write_record_pieces(record, &mut self.bytes);
+            return Ok(());
         }
+        self.bytes.push(if self.begun { b',' } else { b'[' });
         self.begun = true;
-        Ok((chunk.into(), self))
+        match self.kind {
+            Kind::Sessions => json_element::<SessionRecord>(&record.concat(), &mut self.bytes),
+            Kind::Recovery => json_element::<RecoveryRecord>(&record.concat(), &mut self.bytes),
+        }
     }
 
-    /// The next elements of a JSON array.
-    fn write_json(&self, records: &[Vec<u8>], chunk: &mut Vec<u8>) -> Result<(), DbError> {
-        let mut before: &[u8] = if self.begun { b"," } else { b"[" };
-        for record in records {
-            chunk.extend_from_slice(before);
-            before = b",";
-            match self.kind {
-                Kind::Sessions => json_element::<SessionRecord>(record, chunk)?,
-                Kind::Recovery => json_element::<RecoveryRecord>(record, chunk)?,
-            }
+    /// Ends the body.
+    fn end(&mut self) {
+        if self.encoding == Encoding::Json {
+            self.bytes.extend_from_slice(if self.begun { b"]" } else { b"[]" });
         }
-        if records.is_empty() && !self.begun {
-            chunk.push(b'[');
-        }
-        if self.ended {
-            chunk.push(b']');
-        }
-        Ok(())
     }
 }
 

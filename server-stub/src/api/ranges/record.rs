@@ -18,51 +18,52 @@ use crate::{
 const SINGLE: u8 = 0;
 /// Kind of `SessionRecord::EmptyRun`.
 const RUN: u8 = 1;
+/// Kind of `RecoveryRecord::Session`; what follows is the items root and the entries.
+const ENTRIES: u8 = 0;
 
-/// The encoded records of parts of a plan, in order.
-pub fn make(txn: &ReadTransaction, kind: Kind, planned: &[Planned]) -> Result<Vec<Vec<u8>>, DbError> {
-    let mut records = Vec::with_capacity(planned.len());
-    for adjacent in planned.chunk_by(|one, next| one.first + one.sessions == next.first) {
-        make_adjacent(txn, kind, adjacent, &mut records)?;
-    }
-    Ok(records)
+/// Takes in an encoded record: pieces that follow one another.
+pub type Take<'a> = dyn FnMut(&[&[u8]]) -> Result<(), DbError> + 'a;
+
+/// Gives the records of parts of a plan, in order.
+pub fn make(
+    txn: &ReadTransaction,
+    kind: Kind,
+    planned: &[Planned],
+    take: &mut Take<'_>,
+) -> Result<(), DbError> {
+    planned
+        .chunk_by(|one, next| one.first + one.sessions == next.first)
+        .try_for_each(|adjacent| make_adjacent(txn, kind, adjacent, take))
 }
 
-/// Appends the records of parts that follow one another without gaps.
+/// Gives the records of parts that follow one another without gaps.
 fn make_adjacent(
     txn: &ReadTransaction,
     kind: Kind,
     planned: &[Planned],
-    records: &mut Vec<Vec<u8>>,
+    take: &mut Take<'_>,
 ) -> Result<(), DbError> {
     let Some(first) = planned.first() else { return Ok(()) };
     let mut left = planned.iter();
     let mut current = left.next();
-    let expected = records.len() + planned.len();
     let mut run = Vec::new();
-    let mut failure = None;
-    let mut take = |index: u64, stored: &[u8]| {
+    let mut outcome = Ok(());
+    let mut read = |index: u64, stored: &[u8]| {
         let Some(record) = current else { return false };
         let complete = index + 1 == record.first + record.sessions;
-        match part(kind, record, stored, complete, &mut run) {
-            Ok(bytes) => records.extend(bytes),
-            Err(error) => {
-                failure = Some(error);
-                return false;
-            }
-        }
+        outcome = part(kind, record, stored, complete, &mut run, take);
         if complete {
             current = left.next();
         }
-        current.is_some()
+        outcome.is_ok() && current.is_some()
     };
     match kind {
-        Kind::Sessions => db::sessions_from(txn, first.first, &mut take)?,
-        Kind::Recovery => db::recovery_from(txn, first.first, &mut take)?,
+        Kind::Sessions => db::sessions_from(txn, first.first, &mut read)?,
+        Kind::Recovery => db::recovery_from(txn, first.first, &mut read)?,
     }
-    match failure {
-        Some(error) => Err(error),
-        None if records.len() < expected => Err(DbError::Damaged("a signed session is missing")),
+    outcome?;
+    match current {
+        Some(_) => Err(DbError::Damaged("a signed session is missing")),
         None => Ok(()),
     }
 }
@@ -74,28 +75,28 @@ fn part(
     stored: &[u8],
     complete: bool,
     run: &mut Vec<(SessionHeader, G2Bytes)>,
-) -> Result<Option<Vec<u8>>, DbError> {
+    take: &mut Take<'_>,
+) -> Result<(), DbError> {
     match kind {
-        Kind::Sessions if !record.empty => Ok(Some([&[SINGLE], stored].concat())),
+        Kind::Sessions if !record.empty => take(&[&[SINGLE], stored]),
         Kind::Sessions => {
             run.push(signed_header(stored)?);
             if !complete {
-                return Ok(None);
+                return Ok(());
             }
             let collapsed = EmptyRun::collapse(run).ok_or(DbError::Damaged("an empty run"))?;
             run.clear();
-            Ok(Some([&[RUN], collapsed.to_bytes().as_slice()].concat()))
+            take(&[&[RUN], &collapsed.to_bytes()])
         }
         Kind::Recovery if !record.empty => {
             let (header, entries) = db::recovery_entries(stored)?;
-            let record = RecoveryRecord::Session { items: header.items, entries: entries.to_vec() };
-            Ok(Some(record.to_bytes()))
+            take(&[&[ENTRIES], &header.items.0, entries])
         }
         Kind::Recovery if complete => {
             let sessions = u32::try_from(record.sessions).map_err(|_| DbError::Damaged("an empty run"))?;
-            Ok(Some(RecoveryRecord::Empty(sessions).to_bytes()))
+            take(&[&RecoveryRecord::Empty(sessions).to_bytes()])
         }
-        Kind::Recovery => Ok(None),
+        Kind::Recovery => Ok(()),
     }
 }
 
