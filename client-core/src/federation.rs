@@ -25,7 +25,7 @@ pub(crate) use call::expect_success;
 
 pub use answers::{KnownSession, Served, SharesVerdict, Submitted};
 pub use api::{FederationApi, Kept};
-pub use fault::{FederationError, GuardianFault};
+pub use fault::{FederationError, FederationResult, GuardianFault, GuardianResult};
 pub use guardians::{Evidence, Guardians};
 pub use join::{Joined, download_config};
 pub use query::GuardianId;

@@ -11,6 +11,7 @@
 
 pub mod backoff;
 pub mod backup;
+mod boxed;
 pub mod context;
 pub mod federation;
 pub mod modules;

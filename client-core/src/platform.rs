@@ -9,5 +9,5 @@ mod store;
 mod transport;
 
 pub use runtime::{RandomError, Runtime};
-pub use store::{Batch, KeyValue, Operation, Scan, Store, StoreError, prefix_end};
+pub use store::{Batch, KeyValue, Operation, Scan, Store, StoreError, StoreResult, prefix_end};
 pub use transport::{BodyStream, Method, Request, RequestBody, Response, Transport, TransportError};

@@ -6,7 +6,9 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 use futures::StreamExt;
-use rekindle_client::platform::{Batch, Request, Scan, Store, StoreError, Transport, TransportError};
+use rekindle_client::platform::{
+    Batch, Request, Scan, Store, StoreError, StoreResult, Transport, TransportError,
+};
 use rekindle_client::testing::crashes::recovery_survives_every_crash;
 use rekindle_client::testing::runtime::runtime_conformance;
 use rekindle_client::testing::store::{StoreFixture, store_conformance};
@@ -47,9 +49,9 @@ async fn a_deleted_database_is_not_taken_for_an_empty_one() {
     put(&store, b"key", b"value").await.unwrap();
     // Closes the store's connection under it, as a browser does that needs space.
     IndexedDbStore::delete("deleted").await.unwrap();
-    assert_eq!(store.get(b"key").await, Err(StoreError::Gone));
-    assert_eq!(put(&store, b"key", b"again").await, Err(StoreError::Gone));
-    assert_eq!(store.scan(&Scan::prefix([])).await.err(), Some(StoreError::Gone));
+    assert_eq!(store.get(b"key").await, Err(StoreError::Gone.into()));
+    assert_eq!(put(&store, b"key", b"again").await, Err(StoreError::Gone.into()));
+    assert_eq!(store.scan(&Scan::prefix([])).await.err(), Some(StoreError::Gone.into()));
     let anew = IndexedDbStore::open("deleted").await.unwrap();
     assert_eq!(anew.scan(&Scan::prefix([])).await.unwrap().len(), 0);
     IndexedDbStore::delete("deleted").await.unwrap();
@@ -85,11 +87,11 @@ async fn a_dropped_commit_happens_entirely() {
 #[wasm_bindgen_test]
 async fn a_newer_database_is_left_alone() {
     let newer = rexie::Rexie::builder("newer").version(1_000).build().await.unwrap();
-    assert_eq!(IndexedDbStore::open("newer").await.err(), Some(StoreError::TooNew));
+    assert_eq!(IndexedDbStore::open("newer").await.err(), Some(StoreError::TooNew.into()));
     newer.close();
 }
 
-async fn put(store: &dyn Store, key: &[u8], value: &[u8]) -> Result<(), StoreError> {
+async fn put(store: &dyn Store, key: &[u8], value: &[u8]) -> StoreResult<()> {
     let mut batch = Batch::new();
     batch.put(key, value);
     store.commit(batch).await

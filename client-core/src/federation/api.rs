@@ -18,7 +18,7 @@ use rekindle_protocol::{
 };
 
 use super::{
-    Evidence, FederationError, GuardianFault, GuardianId, Guardians,
+    Evidence, FederationResult, GuardianFault, GuardianId, GuardianResult, Guardians,
     ask::{self, Judge, Query, drive, note_fault},
     call::{Answer, Limits, call},
     query::{QueryStrategy, Quorum},
@@ -71,7 +71,7 @@ enum Question<'a> {
 }
 
 /// Reads what a guardian has attested.
-fn attested<T: Canonical>(sent: Result<Vec<u8>, GuardianFault>) -> Result<T, GuardianFault> {
+fn attested<T: Canonical>(sent: GuardianResult<Vec<u8>>) -> GuardianResult<T> {
     Ok(T::from_bytes(&sent?).map_err(AttestationError::from)?)
 }
 
@@ -124,8 +124,8 @@ impl FederationApi {
     /// Blames a guardian for something that was found out after its answer had been taken.
     ///
     /// # Errors
-    /// [`FederationError::Random`].
-    pub fn penalise(&self, guardian: GuardianId, fault: &GuardianFault) -> Result<(), FederationError> {
+    /// [`FederationError::Random`](crate::federation::FederationError::Random).
+    pub fn penalise(&self, guardian: GuardianId, fault: &GuardianFault) -> FederationResult<()> {
         Ok(note_fault(&self.guardians, &*self.runtime, guardian, fault)?)
     }
 
@@ -145,8 +145,8 @@ impl FederationApi {
         strategy: S,
         eager: usize,
         question: Question<'_>,
-        read: impl FnMut(GuardianId, Result<Vec<u8>, GuardianFault>) -> Result<A, GuardianFault>,
-    ) -> Result<S::Output, FederationError> {
+        read: impl FnMut(GuardianId, GuardianResult<Vec<u8>>) -> GuardianResult<A>,
+    ) -> FederationResult<S::Output> {
         let mut query = Query::new(strategy, read);
         self.put(&question, eager, &mut query).await?;
         query.outcome()
@@ -157,7 +157,7 @@ impl FederationApi {
         question: &Question<'_>,
         eager: usize,
         query: &mut dyn Judge,
-    ) -> Result<(), FederationError> {
+    ) -> FederationResult<()> {
         let challenge = &self.challenge()?;
         let ask = |guardian| -> ask::Question<'_> {
             Box::pin(async move {
@@ -189,7 +189,7 @@ impl FederationApi {
         challenge: &Challenge,
         wait_seconds: u64,
         limit: usize,
-    ) -> Result<Vec<u8>, GuardianFault> {
+    ) -> GuardianResult<Vec<u8>> {
         // Attested is the path as it was asked for.
         let path = &self.path(guardian, path);
         let mut url = format!("{}{path}?{CHALLENGE_PARAMETER}={challenge}", self.base(guardian)?);
@@ -215,19 +215,14 @@ impl FederationApi {
         Ok(attested.verified(&self.federation, path, challenge, &known.key)?.to_vec())
     }
 
-    async fn call(
-        &self,
-        guardian: GuardianId,
-        request: Request,
-        limits: Limits,
-    ) -> Result<Answer, GuardianFault> {
+    async fn call(&self, guardian: GuardianId, request: Request, limits: Limits) -> GuardianResult<Answer> {
         let answer = call(&*self.transport, &*self.runtime, request, limits).await?;
         self.guardians.borrow_mut().observe_latency(guardian, answer.latency_ms);
         Ok(answer)
     }
 
     /// Where a guardian answers to `path`, in the version of the API that it speaks.
-    fn at(&self, guardian: GuardianId, path: &str) -> Result<String, GuardianFault> {
+    fn at(&self, guardian: GuardianId, path: &str) -> GuardianResult<String> {
         Ok(self.base(guardian)? + &self.path(guardian, path))
     }
 
@@ -235,15 +230,15 @@ impl FederationApi {
         paths::in_version(path, self.guardians.borrow().version(guardian))
     }
 
-    fn base(&self, guardian: GuardianId) -> Result<String, GuardianFault> {
-        self.url(guardian).ok_or(GuardianFault::NoAddress)
+    fn base(&self, guardian: GuardianId) -> GuardianResult<String> {
+        Ok(self.url(guardian).ok_or(GuardianFault::NoAddress)?)
     }
 
     fn quorum(&self) -> Quorum {
         Quorum::of(self.config.guardian_count())
     }
 
-    fn challenge(&self) -> Result<Challenge, FederationError> {
+    fn challenge(&self) -> FederationResult<Challenge> {
         let mut challenge = Challenge([0; Challenge::LEN]);
         self.runtime.random(&mut challenge.0)?;
         Ok(challenge)

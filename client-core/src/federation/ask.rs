@@ -9,14 +9,14 @@ use futures::{
 };
 
 use super::{
-    FederationError, GuardianFault, GuardianId, Guardians,
+    FederationError, FederationResult, GuardianFault, GuardianId, GuardianResult, Guardians,
     guardians::head,
     query::{QueryStrategy, Step},
 };
 use crate::platform::{RandomError, Runtime};
 
 /// A question to a guardian: the bytes of its answer.
-pub(crate) type Question<'a> = LocalBoxFuture<'a, Result<Vec<u8>, GuardianFault>>;
+pub(crate) type Question<'a> = LocalBoxFuture<'a, GuardianResult<Vec<u8>>>;
 
 /// A strategy, what it takes for an answer, and what it has come to.
 pub(crate) struct Query<S, R, O> {
@@ -28,7 +28,7 @@ pub(crate) struct Query<S, R, O> {
 impl<A, S, R> Query<S, R, S::Output>
 where
     S: QueryStrategy<A>,
-    R: FnMut(GuardianId, Result<Vec<u8>, GuardianFault>) -> Result<A, GuardianFault>,
+    R: FnMut(GuardianId, GuardianResult<Vec<u8>>) -> GuardianResult<A>,
 {
     /// Asks for what `strategy` believes; `read` makes an answer of what a guardian sent.
     pub fn new(strategy: S, read: R) -> Self {
@@ -39,8 +39,8 @@ where
     ///
     /// # Errors
     /// [`FederationError::NoAgreement`] if it was not.
-    pub fn outcome(self) -> Result<S::Output, FederationError> {
-        self.outcome.ok_or_else(|| FederationError::NoAgreement(Vec::new()))
+    pub fn outcome(self) -> FederationResult<S::Output> {
+        self.outcome.ok_or_else(|| FederationError::NoAgreement(Vec::new()).into())
     }
 
     fn keep(&mut self, step: Step<S::Output>) -> Step<()> {
@@ -54,11 +54,7 @@ pub(crate) trait Judge {
     fn start(&mut self) -> Step<()>;
 
     /// Where it stands after what `guardian` sent, unless that is no answer.
-    fn hear(
-        &mut self,
-        guardian: GuardianId,
-        sent: Result<Vec<u8>, GuardianFault>,
-    ) -> Result<Step<()>, GuardianFault>;
+    fn hear(&mut self, guardian: GuardianId, sent: GuardianResult<Vec<u8>>) -> GuardianResult<Step<()>>;
 
     /// Where it stands after `guardian` gave no usable answer.
     fn fail(&mut self, guardian: GuardianId) -> Step<()>;
@@ -67,18 +63,14 @@ pub(crate) trait Judge {
 impl<A, S, R> Judge for Query<S, R, S::Output>
 where
     S: QueryStrategy<A>,
-    R: FnMut(GuardianId, Result<Vec<u8>, GuardianFault>) -> Result<A, GuardianFault>,
+    R: FnMut(GuardianId, GuardianResult<Vec<u8>>) -> GuardianResult<A>,
 {
     fn start(&mut self) -> Step<()> {
         let step = self.strategy.start();
         self.keep(step)
     }
 
-    fn hear(
-        &mut self,
-        guardian: GuardianId,
-        sent: Result<Vec<u8>, GuardianFault>,
-    ) -> Result<Step<()>, GuardianFault> {
+    fn hear(&mut self, guardian: GuardianId, sent: GuardianResult<Vec<u8>>) -> GuardianResult<Step<()>> {
         let answer = (self.read)(guardian, sent)?;
         let step = self.strategy.answer(guardian, answer);
         Ok(self.keep(step))
@@ -102,7 +94,7 @@ pub(crate) async fn drive<'a>(
     eager: usize,
     path: &str,
     ask: &(dyn Fn(GuardianId) -> Question<'a> + 'a),
-) -> Result<(), FederationError> {
+) -> FederationResult<()> {
     let mut step = query.start();
     let put = |guardian| {
         let answer = ask(guardian);
@@ -123,8 +115,8 @@ pub(crate) async fn drive<'a>(
     loop {
         let needed = match step {
             Step::Done(()) => return Ok(()),
-            Step::Undecidable if answers == 0 => return Err(FederationError::NoAnswer(faults)),
-            Step::Undecidable => return Err(FederationError::NoAgreement(faults)),
+            Step::Undecidable if answers == 0 => return Err(FederationError::NoAnswer(faults).into()),
+            Step::Undecidable => return Err(FederationError::NoAgreement(faults).into()),
             Step::Ask(needed) => needed,
         };
         wanted = wanted.max(needed);
@@ -153,11 +145,11 @@ pub(crate) async fn drive<'a>(
         };
         let Some((guardian, sent)) = settled else {
             // The strategy counts every guardian and each has been heard, so it would have decided.
-            return Err(FederationError::NoAgreement(faults));
+            return Err(FederationError::NoAgreement(faults).into());
         };
         let answer = sent.as_deref().map(head).unwrap_or_default().to_vec();
         let result = query.hear(guardian, sent);
-        if result.as_ref().is_err_and(GuardianFault::is_unknown_version) && !stepped_down.contains(&guardian)
+        if result.as_ref().is_err_and(|fault| fault.is_unknown_version()) && !stepped_down.contains(&guardian)
         {
             guardians.borrow_mut().step_down(guardian);
             stepped_down.push(guardian);
@@ -177,7 +169,7 @@ pub(crate) async fn drive<'a>(
                 if fault.is_misbehaviour() {
                     guardians.borrow_mut().keep_evidence(guardian, path, &answer);
                 }
-                faults.push((guardian, fault));
+                faults.push((guardian, *fault));
                 query.fail(guardian)
             }
         };

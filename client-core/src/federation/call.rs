@@ -7,7 +7,7 @@ use futures::{
     pin_mut,
 };
 
-use super::GuardianFault;
+use super::{GuardianFault, GuardianResult};
 use crate::{
     backoff::retry_after_ms,
     platform::{Request, Response, Runtime, Transport},
@@ -43,7 +43,7 @@ pub(crate) async fn call(
     runtime: &dyn Runtime,
     request: Request,
     limits: Limits,
-) -> Result<Answer, GuardianFault> {
+) -> GuardianResult<Answer> {
     let exchange = async {
         let began = runtime.now();
         let response = transport.request(request).await?;
@@ -55,33 +55,35 @@ pub(crate) async fn call(
     pin_mut!(exchange, alarm);
     match select(exchange, alarm).await {
         Either::Left((result, _)) => result,
-        Either::Right(_) => Err(GuardianFault::Silent(limits.milliseconds)),
+        Either::Right(_) => Err(GuardianFault::Silent(limits.milliseconds).into()),
     }
 }
 
 /// Passes an answer with binary content on; anything else becomes a fault.
-pub(crate) async fn expect_success(response: Response) -> Result<Response, GuardianFault> {
+pub(crate) async fn expect_success(response: Response) -> GuardianResult<Response> {
     if matches!(response.status, 429 | 503) {
         let asked = response.retry_after.as_deref().and_then(retry_after_ms);
-        return Err(GuardianFault::Busy(asked.unwrap_or(BUSY_MS)));
+        return Err(GuardianFault::Busy(asked.unwrap_or(BUSY_MS)).into());
     }
     if !response.is_success() {
-        return Err(GuardianFault::Refused { status: response.status, code: problem_code(response).await });
+        return Err(
+            GuardianFault::Refused { status: response.status, code: problem_code(response).await }.into()
+        );
     }
     // A page where the guardian should be: a captive portal, a parked domain, a proxy's excuse.
     match response.content_type.as_deref().map(|kind| kind.split(';').next().unwrap_or(kind).trim()) {
         None | Some(Request::BINARY) => Ok(response),
-        Some(other) => Err(GuardianFault::WrongType(other.chars().take(100).collect())),
+        Some(other) => Err(GuardianFault::WrongType(other.chars().take(100).collect()).into()),
     }
 }
 
-async fn collect(response: Response, limit: usize) -> Result<Vec<u8>, GuardianFault> {
+async fn collect(response: Response, limit: usize) -> GuardianResult<Vec<u8>> {
     let mut body = response.body;
     let mut bytes = Vec::new();
     while let Some(chunk) = body.next().await {
         let chunk: Bytes = chunk?;
         if bytes.len() + chunk.len() > limit {
-            return Err(GuardianFault::TooBig(limit));
+            return Err(GuardianFault::TooBig(limit).into());
         }
         bytes.extend_from_slice(&chunk);
     }

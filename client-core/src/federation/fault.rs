@@ -10,6 +10,7 @@ use rekindle_protocol::{
 use thiserror::Error;
 
 use super::GuardianId;
+use crate::boxed::boxed_from;
 use crate::platform::{RandomError, TransportError};
 
 /// What one guardian, or whatever answers in its place, did wrong.
@@ -72,6 +73,11 @@ pub enum GuardianFault {
     #[error("the guardian's address is not known")]
     NoAddress,
 }
+
+/// What one guardian gives.
+pub type GuardianResult<T> = Result<T, Box<GuardianFault>>;
+
+boxed_from!(GuardianFault: AttestationError, ChainError, ConfigError, DecodeError, FrameTooLong, TransportError);
 
 impl GuardianFault {
     /// A stable name of this fault.
@@ -144,6 +150,11 @@ pub enum FederationError {
     #[error(transparent)]
     Random(#[from] RandomError),
 }
+
+/// What a federation gives.
+pub type FederationResult<T> = Result<T, Box<FederationError>>;
+
+boxed_from!(FederationError: RandomError);
 
 impl FederationError {
     /// A stable name of this error.

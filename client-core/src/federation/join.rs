@@ -11,7 +11,7 @@ use rekindle_protocol::{
 };
 
 use super::{
-    FederationError, GuardianFault, GuardianId, Guardians,
+    FederationResult, GuardianFault, GuardianId, GuardianResult, Guardians,
     ask::{Query, Question, drive},
     call::{Limits, call},
     query::{AnyValid, Quorum},
@@ -40,12 +40,12 @@ pub struct Joined {
 /// config must hash to the id in the code, and announced URLs must be signed by the config's keys.
 ///
 /// # Errors
-/// [`FederationError::NoAnswer`]; its code is `config_mismatch` if all guardians serve another federation.
+/// [`FederationError::NoAnswer`](crate::federation::FederationError::NoAnswer); its code is `config_mismatch` if all guardians serve another federation.
 pub async fn download_config(
     invite: &InviteCode,
     transport: &dyn Transport,
     runtime: &dyn Runtime,
-) -> Result<Joined, FederationError> {
+) -> FederationResult<Joined> {
     // Here a guardian is a place in the invite code.
     let count = invite.guardians.len();
     let guardians = &RefCell::new(Guardians::new(vec![true; count], runtime.now()));
@@ -59,16 +59,16 @@ pub async fn download_config(
             Ok(call(transport, runtime, request, limits).await?.body)
         })
     };
-    let read = |_, sent: Result<Vec<u8>, GuardianFault>| joined(invite, ConfigDocument::from_bytes(&sent?)?);
+    let read = |_, sent: GuardianResult<Vec<u8>>| joined(invite, ConfigDocument::from_bytes(&sent?)?);
     let mut query = Query::new(AnyValid::new(Quorum::of(count)), read);
     drive(guardians, runtime, &mut query, 1, paths::CONFIG, &question).await?;
     query.outcome()
 }
 
-fn joined(invite: &InviteCode, document: ConfigDocument) -> Result<Joined, GuardianFault> {
+fn joined(invite: &InviteCode, document: ConfigDocument) -> GuardianResult<Joined> {
     let ConfigDocument { config, urls: announcements } = document;
     if config.federation_id() != invite.federation {
-        return Err(GuardianFault::WrongConfig);
+        return Err(GuardianFault::WrongConfig.into());
     }
     config.validate()?;
     let mut urls: SortedMap<GuardianId, (Option<u64>, String)> = SortedMap::new();

@@ -41,6 +41,9 @@ pub enum StoreError {
     },
 }
 
+/// What a store gives.
+pub type StoreResult<T> = Result<T, Box<StoreError>>;
+
 impl StoreError {
     /// A stable name of this error.
     pub fn code(&self) -> &'static str {
@@ -194,17 +197,17 @@ pub fn prefix_end(prefix: &[u8]) -> Option<Vec<u8>> {
 #[async_trait(?Send)]
 pub trait Store {
     /// The value of `key`, if it exists.
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+    async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>>;
 
     /// The pairs that `scan` describes, in ascending order of their keys, as they were at one moment.
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError>;
+    async fn scan(&self, scan: &Scan) -> StoreResult<Vec<KeyValue>>;
 
     /// Applies `batch` in order, all or nothing. When it returns `Ok` the batch is durable as far
     /// as the platform can promise, and every later read sees it. Batches committed concurrently
     /// take effect one after the other.
     ///
     /// If the future is dropped before it completes, the batch has happened entirely or not at all.
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError>;
+    async fn commit(&self, batch: Batch) -> StoreResult<()>;
 }
 
 #[cfg(test)]

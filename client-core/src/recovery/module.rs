@@ -12,7 +12,7 @@ use thiserror::Error;
 use super::history::{SessionView, TransactionView};
 use crate::{
     context::WalletContext,
-    platform::{Batch, Store, StoreError},
+    platform::{Batch, Store, StoreError, StoreResult},
 };
 
 /// Why a module could not go on.
@@ -26,7 +26,7 @@ pub enum ModuleError {
     Slow,
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] Box<StoreError>),
 }
 
 /// What a module has found so far.
@@ -86,7 +86,7 @@ pub trait RecoveryFromHistory {
     ///
     /// # Errors
     /// [`StoreError`].
-    async fn load_finalized(&self, store: &dyn Store) -> Result<bool, StoreError> {
+    async fn load_finalized(&self, store: &dyn Store) -> StoreResult<bool> {
         Ok(store.get(finalized_key(self.kind()).as_bytes()).await?.is_some())
     }
 

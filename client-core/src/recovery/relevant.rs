@@ -11,7 +11,7 @@ use rekindle_protocol::{
 use super::{IndexScan, ReadAhead, VerifiedHistory};
 use crate::{
     context::WalletContext,
-    federation::{FederationApi, FederationError},
+    federation::{FederationApi, FederationResult},
     platform::Runtime,
     stream::{Form, Part, Progress, SessionStream},
 };
@@ -62,12 +62,12 @@ impl RelevantHistory {
     /// Waits for as long as no guardian can serve. Dropping it loses what it has read since the last portion.
     ///
     /// # Errors
-    /// [`FederationError`] if the end lies within a run of empty sessions and nobody gives its signature.
+    /// [`FederationError`](crate::federation::FederationError) if the end lies within a run of empty sessions and nobody gives its signature.
     pub async fn next_portion(
         &mut self,
         take: &mut dyn FnMut(HashedSession),
         tell: &mut dyn FnMut(ReadAhead),
-    ) -> Result<Option<Portion>, FederationError> {
+    ) -> FederationResult<Option<Portion>> {
         self.context.forget_nonces();
         let Some(read) = self.history.next_portion(tell).await? else { return Ok(None) };
         let position = ChainPosition::after(&self.context.federation, &read.header);

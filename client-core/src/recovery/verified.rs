@@ -19,7 +19,7 @@ use rekindle_protocol::{
 
 use crate::{
     context::WalletContext,
-    federation::{FederationApi, FederationError, GuardianId},
+    federation::{FederationApi, FederationResult, GuardianId},
     platform::Runtime,
     stream::{Form, Limits, Part, Progress, SessionStream, StreamedPart},
 };
@@ -116,11 +116,11 @@ impl VerifiedHistory {
     /// Waits for as long as no guardian can serve. It can be dropped and called again at any point.
     ///
     /// # Errors
-    /// [`FederationError`] if the end lies within a run of empty sessions and nobody gives its signature.
+    /// [`FederationError`](crate::federation::FederationError) if the end lies within a run of empty sessions and nobody gives its signature.
     pub async fn next_portion(
         &mut self,
         tell: &mut dyn FnMut(ReadAhead),
-    ) -> Result<Option<VerifiedPortion>, FederationError> {
+    ) -> FederationResult<Option<VerifiedPortion>> {
         loop {
             match self.next_part(tell).await {
                 Ok(Some(streamed)) => self.take(streamed),
@@ -270,7 +270,7 @@ impl VerifiedHistory {
     }
 
     /// Checks the signature on the newest session, and gives its header. If it is wrong, reading begins again.
-    async fn check(&mut self) -> Result<Option<SessionHeader>, FederationError> {
+    async fn check(&mut self) -> FederationResult<Option<SessionHeader>> {
         let Some((newest, guardian)) = self.waiting.last() else { return Ok(None) };
         let (index, guardian) = (newest.index(), *guardian);
         let (header, signature) = match newest.signed() {

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use async_trait::async_trait;
 
-use crate::platform::{Batch, KeyValue, Operation, Scan, Store, StoreError};
+use crate::platform::{Batch, KeyValue, Operation, Scan, Store, StoreResult};
 
 /// A store in memory. Clones share their content, which stands in for reopening a database.
 #[derive(Clone, Default)]
@@ -34,11 +34,11 @@ impl MemoryStore {
 
 #[async_trait(?Send)]
 impl Store for MemoryStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
         Ok(self.entries.borrow().get(key).cloned())
     }
 
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, scan: &Scan) -> StoreResult<Vec<KeyValue>> {
         let entries = self.entries.borrow();
         Ok(entries
             .range::<[u8], _>((Bound::Included(scan.lower()), Bound::Unbounded))
@@ -48,7 +48,7 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: Batch) -> StoreResult<()> {
         let mut entries = self.entries.borrow_mut();
         for operation in batch.into_operations() {
             match operation {

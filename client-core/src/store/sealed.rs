@@ -20,7 +20,9 @@ use zeroize::Zeroizing;
 
 pub use header::Costs;
 
-use crate::platform::{Batch, KeyValue, Operation, RandomError, Runtime, Scan, Store, StoreError};
+use crate::platform::{
+    Batch, KeyValue, Operation, RandomError, Runtime, Scan, Store, StoreError, StoreResult,
+};
 
 /// Where the header lies.
 const HEADER: &[u8] = b"sealed";
@@ -44,7 +46,13 @@ pub enum SealError {
     Random(#[from] RandomError),
     /// The store below failed, or holds what this program does not write.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(#[from] Box<StoreError>),
+}
+
+impl From<StoreError> for SealError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error.into())
+    }
 }
 
 impl SealError {
@@ -150,7 +158,7 @@ impl SealedStore {
     }
 
     /// The batch as the store below gets it.
-    fn prepare(&self, seal: Option<&Seal>, batch: Batch) -> Result<Batch, StoreError> {
+    fn prepare(&self, seal: Option<&Seal>, batch: Batch) -> StoreResult<Batch> {
         let Some(seal) = seal else { return Ok(batch) };
         // Unique by its random half; what follows counts the values of this batch.
         let mut nonce = [0; NONCE_BYTES];
@@ -189,14 +197,14 @@ impl Seal {
     }
 
     /// The nonce, the value sealed, and the tag.
-    fn seal(&self, nonce: [u8; NONCE_BYTES], key: &[u8], value: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    fn seal(&self, nonce: [u8; NONCE_BYTES], key: &[u8], value: Vec<u8>) -> StoreResult<Vec<u8>> {
         seal(&self.key, nonce, key, &value)
-            .ok_or_else(|| StoreError::Damaged("a value is too long".to_owned()))
+            .ok_or_else(|| StoreError::Damaged("a value is too long".to_owned()).into())
     }
 
-    fn open(&self, key: &[u8], sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+    fn open(&self, key: &[u8], sealed: Vec<u8>) -> StoreResult<Vec<u8>> {
         open(&self.key, key, sealed)
-            .ok_or_else(|| StoreError::Damaged("a sealed value does not open".to_owned()))
+            .ok_or_else(|| StoreError::Damaged("a sealed value does not open".to_owned()).into())
     }
 }
 
@@ -231,7 +239,7 @@ fn cipher(key: &[u8; 32]) -> XChaCha20Poly1305 {
 }
 
 /// The values as they were before they were sealed, without the header.
-async fn scan(inner: &dyn Store, seal: Option<&Seal>, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+async fn scan(inner: &dyn Store, seal: Option<&Seal>, scan: &Scan) -> StoreResult<Vec<KeyValue>> {
     let Some(seal) = seal else { return inner.scan(scan).await };
     // One more, in case the header is among them.
     let wider = Scan { limit: scan.limit.map(|limit| limit.saturating_add(1)), ..scan.clone() };
@@ -249,7 +257,7 @@ async fn scan(inner: &dyn Store, seal: Option<&Seal>, scan: &Scan) -> Result<Vec
 
 #[async_trait(?Send)]
 impl Store for SealedStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
         let seal = self.seal.lock().await;
         match (&*seal, self.inner.get(key).await?) {
             (Some(seal), Some(value)) => seal.open(key, value).map(Some),
@@ -257,12 +265,12 @@ impl Store for SealedStore {
         }
     }
 
-    async fn scan(&self, wanted: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, wanted: &Scan) -> StoreResult<Vec<KeyValue>> {
         let seal = self.seal.lock().await;
         scan(&*self.inner, seal.as_ref(), wanted).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: Batch) -> StoreResult<()> {
         let mut seal = self.seal.lock().await;
         let batch = self.prepare(seal.as_ref(), batch)?;
         self.inner.commit(batch).await?;

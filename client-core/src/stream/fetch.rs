@@ -15,7 +15,7 @@ use super::{
     source::Source,
 };
 use crate::{
-    federation::{GuardianFault, expect_success},
+    federation::{GuardianFault, GuardianResult, expect_success},
     platform::{BodyStream, Request, Transport},
 };
 
@@ -40,7 +40,7 @@ pub(super) enum EventKind {
     /// The answer ended in order.
     Ended,
     /// The guardian is at fault, and nothing follows.
-    Failed(GuardianFault),
+    Failed(Box<GuardianFault>),
 }
 
 enum State {
@@ -95,7 +95,7 @@ pub(super) fn fetch(
     .boxed_local()
 }
 
-async fn ask(transport: &dyn Transport, request: Request) -> Result<BodyStream, GuardianFault> {
+async fn ask(transport: &dyn Transport, request: Request) -> GuardianResult<BodyStream> {
     Ok(expect_success(transport.request(request).await?).await?.body)
 }
 
@@ -108,14 +108,14 @@ impl Reader {
         }
     }
 
-    async fn next_parts(&mut self) -> Result<Option<(usize, Vec<(Part, usize)>)>, GuardianFault> {
+    async fn next_parts(&mut self) -> GuardianResult<Option<(usize, Vec<(Part, usize)>)>> {
         if self.wanted == 0 {
             self.drain().await;
             return Ok(None);
         }
         let Some(chunk) = self.body.next().await.transpose()? else {
             let is_whole = self.cutter.is_empty() && self.decoder.is_complete();
-            return if is_whole { Ok(None) } else { Err(GuardianFault::Truncated) };
+            return if is_whole { Ok(None) } else { Err(GuardianFault::Truncated.into()) };
         };
         self.allowance =
             self.allowance.checked_sub(chunk.len()).ok_or(GuardianFault::TooBig(MAX_RECORD_BYTES))?;

@@ -17,7 +17,7 @@ use self::{
     segment::{Segment, SegmentId},
 };
 use crate::{
-    federation::{GuardianFault, GuardianId, Guardians},
+    federation::{GuardianFault, GuardianId, GuardianResult, Guardians},
     sorted::SortedMap,
 };
 
@@ -134,7 +134,7 @@ impl<T> Schedule<T> {
         payload: T,
         now: u64,
         guardians: &mut Guardians,
-    ) -> Result<(), GuardianFault> {
+    ) -> GuardianResult<()> {
         let Some(request) = self.requests.get_mut(&id) else { return Ok(()) };
         if index != request.next {
             return Err(ChainError::WrongIndex { expected: request.next, got: index }.into());
@@ -159,10 +159,10 @@ impl<T> Schedule<T> {
     ///
     /// # Errors
     /// [`GuardianFault::Missing`] if nothing was in it; report the fault.
-    pub fn end(&mut self, id: RequestId, now: u64, guardians: &mut Guardians) -> Result<(), GuardianFault> {
+    pub fn end(&mut self, id: RequestId, now: u64, guardians: &mut Guardians) -> GuardianResult<()> {
         let Some(request) = self.requests.get(&id) else { return Ok(()) };
         if request.next == request.from {
-            return Err(GuardianFault::Missing(request.from));
+            return Err(GuardianFault::Missing(request.from).into());
         }
         if let Some(request) = self.remove(id) {
             self.observe(&request, now, guardians);

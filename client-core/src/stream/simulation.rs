@@ -151,7 +151,7 @@ impl World {
                 })
             }
             Happening::Ended => self.schedule.end(id, self.now, &mut self.known),
-            Happening::Failed(fault) => Err(fault),
+            Happening::Failed(fault) => Err(fault.into()),
         };
         if let Err(fault) = result {
             self.schedule.fail(id, &fault, self.now, self.sequence, &mut self.known);

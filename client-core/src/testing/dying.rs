@@ -7,7 +7,7 @@ use std::{
 
 use async_trait::async_trait;
 
-use crate::platform::{Batch, KeyValue, Operation, Scan, Store, StoreError};
+use crate::platform::{Batch, KeyValue, Operation, Scan, Store, StoreError, StoreResult};
 
 /// A store that dies at a commit: before it is written, or after it is, but before anybody learns that. After that
 /// it takes nothing.
@@ -49,16 +49,16 @@ impl DyingStore {
 
 #[async_trait(?Send)]
 impl Store for DyingStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
         self.store.get(key).await
     }
 
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, scan: &Scan) -> StoreResult<Vec<KeyValue>> {
         self.store.scan(scan).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
-        let died = || StoreError::ConnectionLost("the process died".into());
+    async fn commit(&self, batch: Batch) -> StoreResult<()> {
+        let died = || StoreError::ConnectionLost("the process died".into()).into();
         match self.commits_left.get() {
             0 => return Err(died()),
             1 if !self.dies_after_writing => {

@@ -17,7 +17,7 @@ use rekindle_protocol::{
 use super::{Wallet, WalletError, WalletResult};
 use crate::{
     context::WalletContext,
-    federation::{FederationError, GuardianFault, GuardianId, SharesVerdict},
+    federation::{FederationResult, GuardianFault, GuardianId, SharesVerdict},
     modules::mint::{Claim, Note, wrong_shares},
     recovery::RecoveryFromHistory,
     sorted::{SortedMap, SortedSet},
@@ -153,7 +153,7 @@ impl Wallet {
             return Ok(api.mint_shares(&out_points, &mut take).await?);
         }
         let sessions = RefCell::new(sessions.iter());
-        let lane = || -> LocalBoxFuture<'_, Result<(), FederationError>> {
+        let lane = || -> LocalBoxFuture<'_, FederationResult<()>> {
             Box::pin(async {
                 loop {
                     let next = sessions.borrow_mut().next();

@@ -4,6 +4,7 @@ use rekindle_protocol::{bytes::TxId, config::ConfigError, ownership::SeedError, 
 use thiserror::Error;
 
 use crate::{
+    boxed::boxed_from,
     federation::{FederationError, GuardianFault},
     modules::mint::TokenError,
     platform::{RandomError, StoreError},
@@ -80,7 +81,7 @@ pub enum WalletError {
     Config(#[from] ConfigError),
     /// The guardians did not give what was asked for.
     #[error(transparent)]
-    Federation(#[from] FederationError),
+    Federation(FederationError),
     /// The guardians answer, but have not decided in time; the transaction is stored and goes on.
     #[error("the federation has not decided yet")]
     Undecided,
@@ -106,7 +107,7 @@ pub enum WalletError {
     Shares,
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
     /// There is no randomness.
     #[error(transparent)]
     Random(#[from] RandomError),
@@ -167,22 +168,22 @@ impl WalletError {
     }
 }
 
-/// What a wallet's methods give. The error is rare and has a box, or every answer would have room for it and every `?` would
-/// move it.
+/// What a wallet's methods give.
 pub type WalletResult<T> = Result<T, Box<WalletError>>;
 
-/// What `?` turns into a wallet's error, in its box.
-macro_rules! boxed_from {
-    ($($source:ty),+ $(,)?) => {
-        $(impl From<$source> for Box<WalletError> {
-            fn from(error: $source) -> Self {
-                Box::new(error.into())
-            }
-        })+
-    };
+boxed_from!(WalletError: ConfigError, Box<FederationError>, ModuleError, RandomError, SeedError, Box<StoreError>, TokenError);
+
+impl From<Box<FederationError>> for WalletError {
+    fn from(error: Box<FederationError>) -> Self {
+        Self::Federation(*error)
+    }
 }
 
-boxed_from!(ConfigError, FederationError, ModuleError, RandomError, SeedError, StoreError, TokenError);
+impl From<Box<StoreError>> for WalletError {
+    fn from(error: Box<StoreError>) -> Self {
+        Self::Store(*error)
+    }
+}
 
 impl WalletError {
     /// What a caller gets to see once the payment `txid` is stored.
@@ -202,7 +203,7 @@ impl From<ModuleError> for WalletError {
         match error {
             ModuleError::Undecodable(error) => Self::Corrupt(error.to_string()),
             ModuleError::Slow => Self::Internal("a module takes too long"),
-            ModuleError::Store(error) => Self::Store(error),
+            ModuleError::Store(error) => Self::Store(*error),
         }
     }
 }

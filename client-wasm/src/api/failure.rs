@@ -6,32 +6,40 @@ use rekindle_client::store::SealError;
 use rekindle_client::wallet::WalletError;
 use wasm_bindgen::JsValue;
 
-/// An error on its way to JavaScript: `{ code, message, retryable }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Failure {
-    /// Stable code, one of those in `npm/src/errors.ts`.
-    pub code: &'static str,
-    /// A sentence for people. Never holds a secret.
-    pub message: String,
-    /// Whether trying again can help.
-    pub retryable: bool,
-}
+/// An error as JavaScript gets it: `{ code, message, retryable }`.
+#[derive(Debug)]
+pub struct Failure(JsValue);
 
 impl Failure {
+    /// `code` is one of those in `npm/src/errors.ts`; `message` is a sentence for people and holds no secret; `retryable`
+    /// says whether trying again can help.
+    pub fn new(code: &str, message: &str, retryable: bool) -> Self {
+        let object = Object::new();
+        for (name, value) in [
+            ("code", JsValue::from(code)),
+            ("message", JsValue::from(message)),
+            ("retryable", JsValue::from(retryable)),
+        ] {
+            // Fails only for something that is not an extensible object.
+            let _ = Reflect::set(&object, &name.into(), &value);
+        }
+        Failure(object.into())
+    }
+
     /// The caller's signal was aborted.
     pub fn aborted() -> Self {
-        Failure { code: "aborted", message: "the caller aborted it".to_owned(), retryable: false }
+        Failure::new("aborted", "the caller aborted it", false)
     }
 
     /// The wallet is not open any more.
     pub fn closed() -> Self {
-        Failure { code: "wallet_closed", message: "the wallet was closed".to_owned(), retryable: false }
+        Failure::new("wallet_closed", "the wallet was closed", false)
     }
 }
 
 impl From<Box<WalletError>> for Failure {
     fn from(error: Box<WalletError>) -> Self {
-        Failure { code: error.code(), message: error.to_string(), retryable: error.retryable() }
+        Failure::new(error.code(), &error.to_string(), error.retryable())
     }
 }
 
@@ -41,8 +49,8 @@ impl From<WalletError> for Failure {
     }
 }
 
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Self {
+impl From<Box<StoreError>> for Failure {
+    fn from(error: Box<StoreError>) -> Self {
         Box::<WalletError>::from(error).into()
     }
 }
@@ -51,22 +59,13 @@ impl From<SealError> for Failure {
     fn from(error: SealError) -> Self {
         match error {
             SealError::Store(error) => error.into(),
-            error => Failure { code: error.code(), message: error.to_string(), retryable: false },
+            error => Failure::new(error.code(), &error.to_string(), false),
         }
     }
 }
 
 impl From<Failure> for JsValue {
     fn from(failure: Failure) -> JsValue {
-        let object = Object::new();
-        for (name, value) in [
-            ("code", JsValue::from(failure.code)),
-            ("message", JsValue::from(failure.message)),
-            ("retryable", JsValue::from(failure.retryable)),
-        ] {
-            // Fails only for something that is not an extensible object.
-            let _ = Reflect::set(&object, &name.into(), &value);
-        }
-        object.into()
+        failure.0
     }
 }

@@ -76,11 +76,9 @@ pub fn to_js(value: Value) -> Result<JsValue, Failure> {
     let serializer = serde_wasm_bindgen::Serializer::new()
         .serialize_large_number_types_as_bigints(true)
         .serialize_maps_as_objects(true);
-    value.serialize(&serializer).map_err(|_| Failure {
-        code: "internal",
-        message: "a result has no JavaScript form".to_owned(),
-        retryable: false,
-    })
+    value
+        .serialize(&serializer)
+        .map_err(|_| Failure::new("internal", "a result has no JavaScript form", false))
 }
 
 /// A list, each of its items made by `item`.

@@ -8,18 +8,18 @@ use wasm_bindgen::JsValue;
 
 /// Translates an error of the database.
 #[cfg(target_arch = "wasm32")]
-pub(super) fn translate(error: &rexie::Error) -> StoreError {
+pub(super) fn translate(error: &rexie::Error) -> Box<StoreError> {
     // Not by its text, which would bring along the texts of all errors.
     let text = |name: &str| {
         let value = Reflect::get(exception(error)?, &name.into()).ok()?;
         value.as_string()
     };
-    match error {
+    Box::new(match error {
         rexie::Error::IdbError(idb::Error::IndexedDbNotFound(_)) => {
             StoreError::Unavailable("this browser has no databases here".to_owned())
         }
         _ => from_exception(text("name").unwrap_or_default(), text("message").unwrap_or_default()),
-    }
+    })
 }
 
 /// The DOMException in an error of what the store asks for.

@@ -28,7 +28,9 @@ use futures::channel::oneshot;
 use futures::future::{LocalBoxFuture, join};
 use futures::lock::Mutex;
 use js_sys::{ArrayBuffer, Uint8Array};
-use rekindle_client::platform::{Batch, KeyValue, Operation, Scan, Store, StoreError, prefix_end};
+use rekindle_client::platform::{
+    Batch, KeyValue, Operation, Scan, Store, StoreError, StoreResult, prefix_end,
+};
 use rexie::{KeyRange, ObjectStore, Rexie, Transaction, TransactionMode};
 use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
@@ -63,7 +65,7 @@ struct Connection {
 
 impl IndexedDbStore {
     /// Opens the database called `name`, and creates it if it does not exist.
-    pub async fn open(name: &str) -> Result<Self, StoreError> {
+    pub async fn open(name: &str) -> StoreResult<Self> {
         let connection = RefCell::new(Connection::open(name).await?);
         let shared =
             Shared { name: name.to_owned(), connection, reopening: Mutex::new(()), filled: Cell::new(false) };
@@ -71,7 +73,7 @@ impl IndexedDbStore {
     }
 
     /// Deletes the database called `name`, which need not exist. Connections to it are closed.
-    pub async fn delete(name: &str) -> Result<(), StoreError> {
+    pub async fn delete(name: &str) -> StoreResult<()> {
         let name = name.to_owned();
         let deleted = detached(Box::pin(async move {
             Rexie::delete(&name).await.map(|()| Vec::new()).map_err(|error| translate(&error))
@@ -80,7 +82,7 @@ impl IndexedDbStore {
     }
 
     /// Does a job, once more over a new connection if the first one turns out to be lost.
-    async fn run(&self, job: Job) -> Result<Vec<KeyValue>, StoreError> {
+    async fn run(&self, job: Job) -> StoreResult<Vec<KeyValue>> {
         let shared = self.shared.clone();
         detached(Box::pin(async move {
             let connection = shared.connection.borrow().clone();
@@ -97,7 +99,7 @@ impl IndexedDbStore {
 
 impl Shared {
     /// The connection to use instead of `lost`.
-    async fn replace(&self, lost: &Rc<Connection>) -> Result<Rc<Connection>, StoreError> {
+    async fn replace(&self, lost: &Rc<Connection>) -> StoreResult<Rc<Connection>> {
         let _guard = self.reopening.lock().await;
         let current = self.connection.borrow().clone();
         if !Rc::ptr_eq(&current, lost) {
@@ -108,7 +110,7 @@ impl Shared {
             // It was deleted, and opening it has made an empty one: nothing may be written there as if it were whole.
             drop(fresh);
             Rexie::delete(&self.name).await.map_err(|error| translate(&error))?;
-            return Err(StoreError::Gone);
+            return Err(StoreError::Gone.into());
         }
         *self.connection.borrow_mut() = fresh.clone();
         Ok(fresh)
@@ -116,13 +118,13 @@ impl Shared {
 }
 
 impl Connection {
-    async fn open(name: &str) -> Result<Rc<Self>, StoreError> {
+    async fn open(name: &str) -> StoreResult<Rc<Self>> {
         let builder = Rexie::builder(name).version(VERSION).add_object_store(ObjectStore::new(ENTRIES));
         let database = builder.build().await.map_err(|error| translate(&error))?;
         Ok(Rc::new(Connection { database: Some(database) }))
     }
 
-    fn begin(&self, mode: TransactionMode) -> Result<(Transaction, rexie::Store), StoreError> {
+    fn begin(&self, mode: TransactionMode) -> StoreResult<(Transaction, rexie::Store)> {
         let closed = || StoreError::ConnectionLost("it is closed".to_owned());
         let database = self.database.as_ref().ok_or_else(closed)?;
         let transaction = database.transaction(&[ENTRIES], mode).map_err(|error| translate(&error))?;
@@ -130,14 +132,14 @@ impl Connection {
         Ok((transaction, store))
     }
 
-    async fn perform(&self, job: &Job) -> Result<Vec<KeyValue>, StoreError> {
+    async fn perform(&self, job: &Job) -> StoreResult<Vec<KeyValue>> {
         match job {
             Job::Read(range, limit) => self.scan(range.clone(), *limit).await,
             Job::Write(writes) => self.commit(writes).await.map(|()| Vec::new()),
         }
     }
 
-    async fn scan(&self, range: KeyRange, limit: Option<u32>) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, range: KeyRange, limit: Option<u32>) -> StoreResult<Vec<KeyValue>> {
         let (_transaction, store) = self.begin(TransactionMode::ReadOnly)?;
         // Both are queued before either is awaited, in one transaction, so they describe one moment.
         let (keys, values) =
@@ -147,7 +149,7 @@ impl Connection {
         keys.into_iter().zip(values).map(|(key, value)| Ok((key_bytes(key)?, value_bytes(value)?))).collect()
     }
 
-    async fn commit(&self, writes: &[Write]) -> Result<(), StoreError> {
+    async fn commit(&self, writes: &[Write]) -> StoreResult<()> {
         let (transaction, store) = self.begin(TransactionMode::ReadWrite)?;
         let mut requests: Vec<LocalBoxFuture<'_, rexie::Result<()>>> =
             writes.iter().map(|write| write.request(&store)).collect();
@@ -164,7 +166,7 @@ impl Connection {
         match (poll_each(&mut requests).await, done) {
             (Some(error), _) => Err(error),
             (None, Err(error)) => Err(translate(&error)),
-            (None, Ok(_)) => Err(aborted()),
+            (None, Ok(_)) => Err(aborted().into()),
         }
     }
 }
@@ -192,7 +194,7 @@ enum Write {
 }
 
 impl Write {
-    fn prepare(batch: Batch) -> Result<Vec<Write>, StoreError> {
+    fn prepare(batch: Batch) -> StoreResult<Vec<Write>> {
         let mut writes = Vec::new();
         for operation in batch.into_operations() {
             match operation {
@@ -225,7 +227,7 @@ impl Write {
 
 /// Polls each future that is not finished once, in order, which queues its requests, and gives the
 /// first error.
-async fn poll_each(requests: &mut Vec<LocalBoxFuture<'_, rexie::Result<()>>>) -> Option<StoreError> {
+async fn poll_each(requests: &mut Vec<LocalBoxFuture<'_, rexie::Result<()>>>) -> Option<Box<StoreError>> {
     poll_fn(|context| {
         let mut first = None;
         requests.retain_mut(|request| match request.as_mut().poll(context) {
@@ -242,19 +244,17 @@ async fn poll_each(requests: &mut Vec<LocalBoxFuture<'_, rexie::Result<()>>>) ->
 }
 
 /// Runs `work` to its end, even if nobody waits for it any more.
-async fn detached(
-    work: LocalBoxFuture<'static, Result<Vec<KeyValue>, StoreError>>,
-) -> Result<Vec<KeyValue>, StoreError> {
+async fn detached(work: LocalBoxFuture<'static, StoreResult<Vec<KeyValue>>>) -> StoreResult<Vec<KeyValue>> {
     let (sender, receiver) = oneshot::channel();
     spawn_local(async move {
         // The receiver is gone if nobody waits.
         let _ = sender.send(work.await);
     });
-    receiver.await.unwrap_or_else(|_| Err(StoreError::ConnectionLost("the task ended".to_owned())))
+    receiver.await.unwrap_or_else(|_| Err(StoreError::ConnectionLost("the task ended".to_owned()).into()))
 }
 
 /// Keys from `lower` up to but not including `upper`, if there is one.
-fn key_range(lower: &[u8], upper: Option<Vec<u8>>) -> Result<KeyRange, StoreError> {
+fn key_range(lower: &[u8], upper: Option<Vec<u8>>) -> StoreResult<KeyRange> {
     let from = js_bytes(lower).into();
     let range = match upper {
         Some(upper) => KeyRange::bound(&from, &js_bytes(&upper).into(), Some(false), Some(true)),
@@ -267,13 +267,13 @@ fn js_bytes(bytes: &[u8]) -> Uint8Array {
     Uint8Array::from(bytes)
 }
 
-fn value_bytes(value: JsValue) -> Result<Vec<u8>, StoreError> {
+fn value_bytes(value: JsValue) -> StoreResult<Vec<u8>> {
     let bytes: Uint8Array =
         value.dyn_into().map_err(|_| StoreError::Damaged("a value is not a byte array".to_owned()))?;
     Ok(bytes.to_vec())
 }
 
-fn key_bytes(key: JsValue) -> Result<Vec<u8>, StoreError> {
+fn key_bytes(key: JsValue) -> StoreResult<Vec<u8>> {
     let buffer: ArrayBuffer =
         key.dyn_into().map_err(|_| StoreError::Damaged("a key is not binary".to_owned()))?;
     Ok(Uint8Array::new(&buffer).to_vec())
@@ -281,14 +281,14 @@ fn key_bytes(key: JsValue) -> Result<Vec<u8>, StoreError> {
 
 #[async_trait(?Send)]
 impl Store for IndexedDbStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
         let range = KeyRange::only(&js_bytes(key).into()).map_err(|error| translate(&error.into()))?;
         let found = self.run(Job::Read(range, None)).await?.pop();
         self.shared.filled.set(self.shared.filled.get() || found.is_some());
         Ok(found.map(|(_, value)| value))
     }
 
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, scan: &Scan) -> StoreResult<Vec<KeyValue>> {
         let upper = scan.upper();
         // IndexedDB refuses an empty range, and takes a limit of 0 for none.
         if scan.limit == Some(0) || upper.as_deref().is_some_and(|upper| scan.lower() >= upper) {
@@ -299,12 +299,12 @@ impl Store for IndexedDbStore {
         self.run(Job::Read(range, limit)).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: Batch) -> StoreResult<()> {
         if batch.is_empty() {
             return Ok(());
         }
         match self.run(Job::Write(Write::prepare(batch)?)).await {
-            Err(error) if error == aborted() => return Err(StoreError::Full),
+            Err(error) if *error == aborted() => return Err(StoreError::Full.into()),
             result => drop(result?),
         }
         self.shared.filled.set(true);

@@ -3,7 +3,7 @@
 use rekindle_protocol::{api::paths, config::UrlAnnouncement, encoding::Canonical};
 
 use super::{
-    super::{FederationError, answers::Enough, call::Limits, join::URLS_BYTES},
+    super::{FederationResult, answers::Enough, call::Limits, join::URLS_BYTES},
     ANSWER_MS, FederationApi, Question,
 };
 
@@ -18,8 +18,8 @@ impl FederationApi {
     /// stored, if any is new.
     ///
     /// # Errors
-    /// [`FederationError`].
-    pub async fn learn_urls(&self) -> Result<Option<Vec<UrlAnnouncement>>, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError).
+    pub async fn learn_urls(&self) -> FederationResult<Option<Vec<UrlAnnouncement>>> {
         let (quorum, mut has_news) = (self.quorum(), false);
         let wanted = quorum.one_honest();
         let question = Question::Plain {

@@ -9,7 +9,7 @@ use rekindle_protocol::{
 };
 
 use super::{
-    super::{FederationError, GuardianFault, answers::Enough},
+    super::{FederationResult, GuardianFault, answers::Enough},
     FederationApi, Question, SMALL_BYTES, attested,
 };
 use crate::backup::SeenBefore;
@@ -27,8 +27,8 @@ impl FederationApi {
     /// What n - f guardians attest to keep under a backup key, or all that answer if they are fewer.
     ///
     /// # Errors
-    /// [`FederationError`] if nobody answers.
-    pub async fn backups(&self, key: &SchnorrKey) -> Result<Kept, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError) if nobody answers.
+    pub async fn backups(&self, key: &SchnorrKey) -> FederationResult<Kept> {
         let (path, quorum) = (&paths::backup(key), self.quorum());
         let limit = MAX_SEALED_BYTES + SMALL_BYTES;
         let question = Question::Attested { path, body: None, wait_seconds: 0, limit };
@@ -37,7 +37,8 @@ impl FederationApi {
         let answers = self
             .ask(Enough::new(quorum.all_honest(), quorum), quorum.guardians(), question, |_, sent| {
                 // Guardians that keep no backups at all: nobody waits for others because of them.
-                if let Err(GuardianFault::Refused { status: 404, code }) = &sent
+                if let Err(fault) = &sent
+                    && let GuardianFault::Refused { status: 404, code } = &**fault
                     && code != UNKNOWN_VERSION
                 {
                     without += 1;
@@ -45,7 +46,7 @@ impl FederationApi {
                 }
                 let Some(backup) = attested::<Option<Backup>>(sent)? else { return Ok(()) };
                 if !backup.verify(&self.federation, key) {
-                    return Err(GuardianFault::WrongBackup);
+                    return Err(GuardianFault::WrongBackup.into());
                 }
                 let older = |known: &Backup| known.version < backup.version;
                 let place = backups.iter().position(older).unwrap_or(backups.len());
@@ -65,8 +66,8 @@ impl FederationApi {
     /// them include an honest one that does.
     ///
     /// # Errors
-    /// [`FederationError`] if nobody answers.
-    pub async fn store_backup(&self, key: &SchnorrKey, backup: &Backup) -> Result<bool, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError) if nobody answers.
+    pub async fn store_backup(&self, key: &SchnorrKey, backup: &Backup) -> FederationResult<bool> {
         let (path, quorum) = (&paths::backup(key), self.quorum());
         let body = Some(Bytes::from(backup.to_bytes()));
         let question = Question::Attested { path, body, wait_seconds: 0, limit: SMALL_BYTES };
@@ -77,8 +78,8 @@ impl FederationApi {
             question,
             |_, sent| match sent {
                 // It limits writing, and is there for everything else.
-                Err(GuardianFault::Busy(_)) => {
-                    Err(GuardianFault::Refused { status: 429, code: String::new() })
+                Err(fault) if matches!(*fault, GuardianFault::Busy(_)) => {
+                    Err(GuardianFault::Refused { status: 429, code: String::new() }.into())
                 }
                 sent => {
                     kept += usize::from(attested::<u64>(sent)? >= backup.version);

@@ -9,7 +9,7 @@ use rekindle_protocol::{
 
 use super::{
     super::{
-        FederationError, GuardianFault, KnownSession, Served,
+        FederationResult, GuardianFault, KnownSession, Served,
         answers::SessionQuery,
         call::Limits,
         query::{AnyValid, CountStrategy},
@@ -24,8 +24,8 @@ impl FederationApi {
     /// The number of the current session: the (f + 1)-th largest of at least n - f attested answers.
     ///
     /// # Errors
-    /// [`FederationError`].
-    pub async fn session_count(&self) -> Result<u64, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError).
+    pub async fn session_count(&self) -> FederationResult<u64> {
         let quorum = self.quorum();
         let question = Question::Attested {
             path: paths::SESSION_COUNT,
@@ -39,8 +39,8 @@ impl FederationApi {
     /// A signed session from any guardian. Its signature, index and items root have been checked.
     ///
     /// # Errors
-    /// [`FederationError`], also if nobody has it yet.
-    pub async fn session(&self, index: u64) -> Result<Served<SignedSession>, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError), also if nobody has it yet.
+    pub async fn session(&self, index: u64) -> FederationResult<Served<SignedSession>> {
         let limits = Limits { bytes: MAX_SESSION_BYTES + ENVELOPE_BYTES, milliseconds: ANSWER_MS };
         let question = Question::Plain { path: &paths::session(index), body: None, limits };
         self.ask(AnyValid::new(self.quorum()), 1, question, |guardian, sent| match SessionStatus::from_bytes(
@@ -50,7 +50,7 @@ impl FederationApi {
                 self.check_session(index, &value)?;
                 Ok(Served { guardian, value })
             }
-            _ => Err(GuardianFault::Missing(index)),
+            _ => Err(GuardianFault::Missing(index).into()),
         })
         .await
     }
@@ -59,12 +59,8 @@ impl FederationApi {
     /// complete.
     ///
     /// # Errors
-    /// [`FederationError`].
-    pub async fn session_status(
-        &self,
-        index: u64,
-        wait_seconds: u64,
-    ) -> Result<KnownSession, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError).
+    pub async fn session_status(&self, index: u64, wait_seconds: u64) -> FederationResult<KnownSession> {
         self.known_session(index, wait_seconds, false).await
     }
 
@@ -72,8 +68,8 @@ impl FederationApi {
     /// is missing.
     ///
     /// # Errors
-    /// [`FederationError`].
-    pub async fn begun_session(&self, index: u64) -> Result<KnownSession, FederationError> {
+    /// [`FederationError`](crate::federation::FederationError).
+    pub async fn begun_session(&self, index: u64) -> FederationResult<KnownSession> {
         self.known_session(index, 0, true).await
     }
 
@@ -82,7 +78,7 @@ impl FederationApi {
         index: u64,
         wait_seconds: u64,
         has_begun: bool,
-    ) -> Result<KnownSession, FederationError> {
+    ) -> FederationResult<KnownSession> {
         let path = &paths::session(index);
         let quorum = self.quorum();
         let question =
@@ -92,7 +88,7 @@ impl FederationApi {
             let status = attested(sent)?;
             match &status {
                 SessionStatus::Complete(session) => self.check_session(index, session)?,
-                SessionStatus::Initial if has_begun => return Err(GuardianFault::Missing(index)),
+                SessionStatus::Initial if has_begun => return Err(GuardianFault::Missing(index).into()),
                 _ => {}
             }
             Ok(status)

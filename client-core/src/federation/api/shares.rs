@@ -11,7 +11,8 @@ use rekindle_protocol::{
 
 use super::{
     super::{
-        FederationError, GuardianFault, GuardianId, SharesVerdict, answers::UntilSatisfied, call::Limits,
+        FederationError, FederationResult, GuardianFault, GuardianId, SharesVerdict, answers::UntilSatisfied,
+        call::Limits,
     },
     ANSWER_MS, FederationApi, Question, SMALL_BYTES,
 };
@@ -27,9 +28,9 @@ impl FederationApi {
         &self,
         out_points: &[OutPoint],
         check: &mut dyn FnMut(GuardianId, SharesAnswer) -> SharesVerdict,
-    ) -> Result<(), FederationError> {
+    ) -> FederationResult<()> {
         if out_points.len() > MAX_SHARES_REQUEST {
-            return Err(FederationError::TooMuch { limit: MAX_SHARES_REQUEST });
+            return Err(FederationError::TooMuch { limit: MAX_SHARES_REQUEST }.into());
         }
         let body = Bytes::from(SharesRequest { out_points: out_points.to_vec() }.to_bytes());
         // A share takes 131 bytes; this is twice that.
@@ -46,7 +47,7 @@ impl FederationApi {
         &self,
         index: u64,
         check: &mut dyn FnMut(GuardianId, SharesAnswer) -> SharesVerdict,
-    ) -> Result<(), FederationError> {
+    ) -> FederationResult<()> {
         let path = paths::session_signatures(index);
         // An output takes about as many bytes in the session as its share in the answer.
         let limit = 2 * MAX_SESSION_BYTES;
@@ -59,13 +60,13 @@ impl FederationApi {
         limit: usize,
         path: &str,
         body: Option<Bytes>,
-    ) -> Result<(), FederationError> {
+    ) -> FederationResult<()> {
         let quorum = self.quorum();
         let limits = Limits { bytes: limit, milliseconds: 3 * ANSWER_MS };
         let question = Question::Plain { path, body, limits };
         self.ask(UntilSatisfied::new(quorum), quorum.one_honest(), question, |guardian, sent| {
             match check(guardian, SharesAnswer::from_bytes(&sent?)?) {
-                SharesVerdict::Wrong => Err(GuardianFault::WrongShares),
+                SharesVerdict::Wrong => Err(GuardianFault::WrongShares.into()),
                 verdict => Ok(verdict),
             }
         })

@@ -10,7 +10,7 @@ use rekindle_protocol::{
 
 use super::{
     super::{
-        FederationError, GuardianFault, Submitted,
+        FederationResult, GuardianFault, Submitted,
         answers::{Enough, StatusQuery},
         call::Limits,
     },
@@ -21,12 +21,8 @@ impl FederationApi {
     /// Sends a transaction to f + 1 guardians, or to all of them.
     ///
     /// # Errors
-    /// [`FederationError::NoAnswer`] if nobody took it.
-    pub async fn submit(
-        &self,
-        transaction: &Transaction,
-        to_all: bool,
-    ) -> Result<Submitted, FederationError> {
+    /// [`FederationError::NoAnswer`](crate::federation::FederationError::NoAnswer) if nobody took it.
+    pub async fn submit(&self, transaction: &Transaction, to_all: bool) -> FederationResult<Submitted> {
         let bytes = Bytes::from(transaction.to_bytes());
         let quorum = self.quorum();
         let wanted = if to_all { quorum.guardians() } else { quorum.one_honest() };
@@ -36,10 +32,10 @@ impl FederationApi {
             .ask(Enough::new(wanted, quorum), wanted, question, |_, sent| match sent {
                 Ok(answer) => Ok(TransactionStatus::from_bytes(&answer)?),
                 // What is wrong with it for ever is refused at the door.
-                Err(GuardianFault::Refused { status: 422, code }) => {
-                    rejection(&code).ok_or(GuardianFault::Refused { status: 422, code })
-                }
-                Err(fault) => Err(fault),
+                Err(fault) => match &*fault {
+                    GuardianFault::Refused { status: 422, code } => rejection(code).ok_or(fault),
+                    _ => Err(fault),
+                },
             })
             .await?;
         let rejection = answers.iter().find_map(|status| match status {
@@ -55,12 +51,12 @@ impl FederationApi {
     /// [`MAX_WAIT_SECONDS`]) for a decision. It is provisional: only a signed session is proof.
     ///
     /// # Errors
-    /// [`FederationError`].
+    /// [`FederationError`](crate::federation::FederationError).
     pub async fn transaction_status(
         &self,
         txid: &TxId,
         wait_seconds: u64,
-    ) -> Result<TransactionStatus, FederationError> {
+    ) -> FederationResult<TransactionStatus> {
         let path = &paths::transaction(txid);
         let quorum = self.quorum();
         let question = Question::Attested { path, body: None, wait_seconds, limit: SMALL_BYTES };

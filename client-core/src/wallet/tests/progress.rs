@@ -3,7 +3,7 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::platform::{Batch, KeyValue, RandomError, Scan, Store, StoreError};
+use crate::platform::{Batch, KeyValue, RandomError, Scan, Store, StoreResult};
 
 #[tokio::test(start_paused = true)]
 async fn progress_rises_in_steps_to_exactly_what_there_is() {
@@ -123,15 +123,15 @@ struct SlowStore {
 
 #[async_trait::async_trait(?Send)]
 impl Store for SlowStore {
-    async fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+    async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
         self.inner.get(key).await
     }
 
-    async fn scan(&self, scan: &Scan) -> Result<Vec<KeyValue>, StoreError> {
+    async fn scan(&self, scan: &Scan) -> StoreResult<Vec<KeyValue>> {
         self.inner.scan(scan).await
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
+    async fn commit(&self, batch: Batch) -> StoreResult<()> {
         self.runtime.sleep(7).await;
         self.inner.commit(batch).await
     }
