@@ -7,6 +7,7 @@
  */
 
 import { Connection } from './connection.js';
+import { RekindleError, isRekindleError } from './errors.js';
 import { type Host, acquireHost } from './host.js';
 import { iterate } from './iterate.js';
 import { askToKeep, storageInfo } from './persistence.js';
@@ -179,14 +180,14 @@ export class Wallet implements AsyncDisposable {
    * Takes money out of the wallet as a token to hand to somebody, by any channel. It stays
    * {@link Wallet.outstanding} until redeemed, and can be reclaimed until then.
    *
-   * A call that rejects with `under_way` makes the token as soon as guardians answer, and an aborted one may have made
-   * it already; it is then in {@link Wallet.outstanding}, and the same call again would make another one.
+   * A call that rejects with `under_way` makes the token as soon as guardians answer; one that was aborted, or that
+   * `crashed`, may make it. It is then in {@link Wallet.outstanding}, and the same call again would make another one.
    *
    * Rejects with `amount_invalid`, `amount_too_large`, `insufficient_balance`, `not_joined`,
    * `recovery_running`, `under_way`.
    */
   async send(options: { amountSats: bigint } & Abortable): Promise<SentToken> {
-    return this.#connection.call('send', { amountSats: checkAmount(options?.amountSats) }, options.signal);
+    return this.#connection.call('send', { amountSats: checkAmount(options?.amountSats) }, options.signal).catch(notToRepeat);
   }
 
   /**
@@ -211,7 +212,7 @@ export class Wallet implements AsyncDisposable {
    * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `under_way`.
    */
   async reclaim(options: { operationId: string } & Abortable): Promise<Received> {
-    return this.#connection.call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options.signal);
+    return this.#connection.call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options.signal).catch(notToRepeat);
   }
 
   /** What happened, newest first. Needs no network. */
@@ -436,4 +437,10 @@ export class Wallet implements AsyncDisposable {
       host.release();
     }
   }
+}
+
+/** A payment may be stored when the worker crashes in the middle of it: then the same call would be another payment. */
+function notToRepeat(error: unknown): never {
+  if (isRekindleError(error) && error.code === 'crashed') throw new RekindleError('crashed', undefined, { cause: error });
+  throw error;
 }

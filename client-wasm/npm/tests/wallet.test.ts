@@ -287,6 +287,14 @@ describe('a worker that dies', () => {
     expect(workers.started).toHaveLength(2);
   });
 
+  it('may have stored a payment, which is not to be repeated', async () => {
+    const never = () => new Promise<never>(() => {});
+    const wallet = await openWith({ send: never, reclaim: never });
+    const calls = [rejection(wallet.send({ amountSats: 1n })), rejection(wallet.reclaim({ operationId: 'id' }))];
+    workers.started[0]?.onerror?.({ message: 'unreachable' });
+    for (const call of calls) expect(await call).toMatchObject({ code: 'crashed', retryable: false });
+  });
+
   it('leaves listeners with what the next one reports', async () => {
     const { engine, seen } = engineWith(engineWallet({ state: () => Promise.resolve('locked') }));
     workers.use(engine);
