@@ -188,6 +188,7 @@ export class Host {
   }
 }
 
+/** Not retryable: what was under way may be stored, and then the same payment would be another one. */
 function crashed(cause: string): RekindleError {
-  return new RekindleError('crashed', undefined, { retryable: true, cause });
+  return new RekindleError('crashed', undefined, { cause });
 }

@@ -7,7 +7,6 @@
  */
 
 import { Connection } from './connection.js';
-import { RekindleError, isRekindleError } from './errors.js';
 import { type Host, acquireHost } from './host.js';
 import { iterate } from './iterate.js';
 import { askToKeep, storageInfo } from './persistence.js';
@@ -187,7 +186,7 @@ export class Wallet implements AsyncDisposable {
    * `recovery_running`, `under_way`.
    */
   async send(options: { amountSats: bigint } & Abortable): Promise<SentToken> {
-    return this.#connection.call('send', { amountSats: checkAmount(options?.amountSats) }, options.signal).catch(notToRepeat);
+    return this.#connection.call('send', { amountSats: checkAmount(options?.amountSats) }, options.signal);
   }
 
   /**
@@ -212,7 +211,7 @@ export class Wallet implements AsyncDisposable {
    * Rejects with `operation_not_found`, `not_reclaimable`, `token_spent`, `under_way`.
    */
   async reclaim(options: { operationId: string } & Abortable): Promise<Received> {
-    return this.#connection.call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options.signal).catch(notToRepeat);
+    return this.#connection.call('reclaim', { operationId: checkText('operationId', options?.operationId) }, options.signal);
   }
 
   /** What happened, newest first. Needs no network. */
@@ -437,10 +436,4 @@ export class Wallet implements AsyncDisposable {
       host.release();
     }
   }
-}
-
-/** A payment may be stored when the worker crashes in the middle of it: then the same call would be another payment. */
-function notToRepeat(error: unknown): never {
-  if (isRekindleError(error) && error.code === 'crashed') throw new RekindleError('crashed', undefined, { cause: error });
-  throw error;
 }

@@ -281,18 +281,10 @@ describe('a worker that dies', () => {
     wallet.on('change', heard);
     const waiting = rejection(wallet.balance());
     workers.started[0]?.onerror?.({ message: 'unreachable' });
-    expect(await waiting).toMatchObject({ code: 'crashed', retryable: true });
+    expect(await waiting).toMatchObject({ code: 'crashed', retryable: false });
     expect(heard).toHaveBeenCalledTimes(1);
     expect(await Promise.all([wallet.depositAddress(), wallet.depositAddress()])).toEqual(['address', 'address']);
     expect(workers.started).toHaveLength(2);
-  });
-
-  it('may have stored a payment, which is not to be repeated', async () => {
-    const never = () => new Promise<never>(() => {});
-    const wallet = await openWith({ send: never, reclaim: never });
-    const calls = [rejection(wallet.send({ amountSats: 1n })), rejection(wallet.reclaim({ operationId: 'id' }))];
-    workers.started[0]?.onerror?.({ message: 'unreachable' });
-    for (const call of calls) expect(await call).toMatchObject({ code: 'crashed', retryable: false });
   });
 
   it('leaves listeners with what the next one reports', async () => {
