@@ -5,9 +5,8 @@
 //! that is some microseconds, where deriving the note takes a millisecond.
 
 use core::ops::{Deref, DerefMut};
-use std::io;
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use borsh::{BorshDeserialize, BorshSerialize, io};
 use litemap::LiteMap;
 
 /// A map in the order of its keys, with a canonical encoding: the number of entries (4 bytes), then each key with its

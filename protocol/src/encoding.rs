@@ -57,7 +57,7 @@ pub(crate) fn write_rest<W: Write>(bytes: &[u8], writer: &mut W) -> Result<(), E
 /// Reads the rest of a record, at most `MAX` bytes.
 pub(crate) fn rest<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    let mut chunk = [0; 512];
+    let mut chunk = [0; CHUNK_BYTES];
     loop {
         let read = reader.read(&mut chunk)?;
         if read == 0 {
@@ -80,6 +80,8 @@ fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {
 
 /// What is reserved before the first byte of a value of variable length has arrived.
 const RESERVED_BYTES: usize = 1024;
+/// What is read of such a value at a time.
+const CHUNK_BYTES: usize = 512;
 
 /// For `#[borsh(deserialize_with)]`: a list of at most `MAX` values.
 ///
@@ -101,8 +103,11 @@ pub fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut R) -> R
 pub fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
     let len = read_length(reader, MAX)?;
     let mut bytes = Vec::with_capacity(len.min(RESERVED_BYTES));
-    if reader.take(len as u64).read_to_end(&mut bytes)? < len {
-        return Err(Error::new(ErrorKind::UnexpectedEof, "a byte string ends early"));
+    let mut chunk = [0; CHUNK_BYTES];
+    while bytes.len() < len {
+        let part = &mut chunk[..CHUNK_BYTES.min(len - bytes.len())];
+        reader.read_exact(part)?;
+        bytes.extend_from_slice(part);
     }
     Ok(bytes)
 }
@@ -112,7 +117,8 @@ pub fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error
 /// # Errors
 /// If it is longer or does not decode.
 pub fn text<const MAX: usize, R: Read>(reader: &mut R) -> Result<String, Error> {
-    String::from_utf8(bytes::<MAX, R>(reader)?).map_err(|error| Error::new(ErrorKind::InvalidData, error))
+    String::from_utf8(bytes::<MAX, R>(reader)?)
+        .map_err(|error| Error::new(ErrorKind::InvalidData, error.to_string()))
 }
 
 #[cfg(test)]
@@ -179,6 +185,20 @@ mod tests {
         ] {
             let error = Sample::from_bytes(&too_long.to_bytes()).unwrap_err();
             assert!(error.reason.contains("above the limit"), "{error}");
+        }
+    }
+
+    #[test]
+    fn byte_strings_are_read_whole() {
+        for len in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
+            let value: Vec<u8> = (0..len).map(|at| at as u8).collect();
+            let (encoded, end) = (value.to_bytes(), [7]);
+            let both = [&encoded[..], &end].concat();
+            let mut reader = &both[..];
+            assert_eq!(bytes::<{ 3 * CHUNK_BYTES }, _>(&mut reader).unwrap(), value);
+            assert_eq!(reader, end, "it reads what is its own");
+            let cut = encoded.len() - 1;
+            assert!(bytes::<{ 3 * CHUNK_BYTES }, _>(&mut &encoded[..cut]).is_err());
         }
     }
 

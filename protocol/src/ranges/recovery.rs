@@ -42,7 +42,7 @@ fn read_entries<R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
     let bytes = encoding::rest::<MAX_SESSION_BYTES, R>(reader)?;
     match Entries(&bytes).find_map(Result::err) {
         None => Ok(bytes),
-        Some(error) => Err(Error::new(ErrorKind::InvalidData, error)),
+        Some(error) => Err(Error::new(ErrorKind::InvalidData, error.to_string())),
     }
 }
 
