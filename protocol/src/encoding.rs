@@ -32,7 +32,12 @@ pub trait Canonical: BorshSerialize + BorshDeserialize {
     /// # Errors
     /// [`DecodeError`] for anything but the canonical encoding of exactly one value.
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        borsh::from_slice(bytes).map_err(|error| DecodeError::new::<Self>(&error))
+        let mut rest = bytes;
+        match Self::deserialize(&mut rest) {
+            Ok(value) if rest.is_empty() => Ok(value),
+            Ok(_) => Err(DecodeError::new::<Self>(&"it goes on after its end")),
+            Err(error) => Err(DecodeError::new::<Self>(&error)),
+        }
     }
 }
 
