@@ -88,7 +88,7 @@ struct Inner {
     recovering: Mutex<()>,
     running: RefCell<Running>,
     every_session: Cell<bool>,
-    /// How long snapshots have taken, in milliseconds.
+    /// What snapshots have cost, in milliseconds.
     snapshot_ms: Cell<u64>,
     /// When guardians were asked last where they are reached, in milliseconds since 1970.
     urls_asked_at: Cell<u64>,

@@ -84,9 +84,9 @@ fn try_all(bytes: &[u8]) {
     one::<Status>(bytes);
     one::<InviteCode>(bytes);
     assert_frugal("HashedSession", bytes, |bytes| drop(HashedSession::from_bytes(bytes)));
-    assert_frugal("SessionRecord::read_into", bytes, |bytes| {
+    assert_frugal("SessionRecord::read", bytes, |bytes| {
         let mut sessions = Vec::new();
-        drop(SessionRecord::read_into(bytes, &FederationId([0; 32]), &mut sessions));
+        drop(SessionRecord::read(bytes, &FederationId([0; 32]), &mut |session| sessions.push(session)));
     });
 }
 

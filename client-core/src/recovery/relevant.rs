@@ -75,7 +75,7 @@ impl RelevantHistory {
         for part in read.parts {
             self.history.rest().await;
             match part {
-                Part::Session(session) => take(session),
+                Part::Session(session) => take(*session),
                 Part::Entries(part) if self.scan.concerns(&part) => {
                     numbers.push(part.index);
                     roots.push(part.items);
@@ -91,6 +91,11 @@ impl RelevantHistory {
         self.fetch(numbers.into(), &roots, &read.header, take, &mut tell).await;
         (self.next, self.time) = (position.next, read.header.time);
         Ok(Some(Portion { position, bytes: read.bytes, verifications: read.verifications }))
+    }
+
+    /// Waits for `work`, and meanwhile takes in what arrives of the next portion. Gives what that cost, too, in milliseconds.
+    pub fn meanwhile<F: Future + Unpin>(&mut self, work: F) -> impl Future<Output = (F::Output, u64)> {
+        self.history.meanwhile(work)
     }
 
     /// Fetches the sessions with these numbers. Each must have the items root that the index says.
@@ -118,7 +123,7 @@ impl RelevantHistory {
             // The index vouches for the items, and signed headers around them for the order of time. Nobody vouches for
             // the rest of this header: its time must at least lie between theirs.
             session.header.time = session.header.time.min(end.time).max(self.time);
-            take(session);
+            take(*session);
         }
     }
 }

@@ -185,6 +185,25 @@ impl VerifiedHistory {
         }
     }
 
+    /// Waits for `work`, and meanwhile takes in what arrives. Gives what that cost, too: the milliseconds until `work` had
+    /// begun to wait, and those in which nothing could arrive.
+    pub fn meanwhile<F: Future + Unpin>(&mut self, mut work: F) -> impl Future<Output = (F::Output, u64)> {
+        let (mut since, mut cost, mut reads) = (self.runtime.now(), 0, false);
+        poll_fn(move |context| {
+            let outcome = work.poll_unpin(context);
+            if !reads {
+                cost += self.runtime.now().saturating_sub(since);
+            }
+            if outcome.is_pending() {
+                self.stream.fill(usize::MAX, context);
+                reads = self.stream.is_asking();
+            }
+            since = self.runtime.now();
+            self.rested_at = since;
+            outcome.map(|outcome| (outcome, cost))
+        })
+    }
+
     /// Whether progress is to be told again.
     fn is_told(&mut self, now: u64) -> bool {
         let is_due = now.saturating_sub(self.told_at) >= PROGRESS_MS;

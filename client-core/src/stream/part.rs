@@ -21,7 +21,7 @@ pub enum Form {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Part {
     /// All of it, decoded and hashed.
-    Session(HashedSession),
+    Session(Box<HashedSession>),
     /// Its recovery entries.
     Entries(SessionEntries),
 }
@@ -86,13 +86,12 @@ pub(super) struct Decoder {
     to: u64,
     /// The newest session's entries, until it is known whether a header follows them.
     held: Option<SessionEntries>,
-    sessions: Vec<HashedSession>,
 }
 
 impl Decoder {
     /// For an answer that begins with session `from`, of which those before session `to` are wanted.
     pub fn new(form: Form, federation: FederationId, from: u64, to: u64) -> Self {
-        Self { form, federation, next: from, to, held: None, sessions: Vec::new() }
+        Self { form, federation, next: from, to, held: None }
     }
 
     /// Decodes a record and appends what it completes.
@@ -101,8 +100,9 @@ impl Decoder {
     /// [`DecodeError`].
     pub fn read(&mut self, record: &[u8], parts: &mut Vec<Part>) -> Result<(), DecodeError> {
         if self.form == Form::Sessions {
-            SessionRecord::read_into(record, &self.federation, &mut self.sessions)?;
-            parts.extend(self.sessions.drain(..).map(Part::Session));
+            SessionRecord::read(record, &self.federation, &mut |session| {
+                parts.push(Part::Session(Box::new(session)));
+            })?;
             return Ok(());
         }
         match RecoveryRecord::from_bytes(record)? {

@@ -21,6 +21,8 @@ use crate::{
     sorted::SortedMap,
 };
 
+/// No segment is made larger than what arrives within so many milliseconds.
+const SEGMENT_MS: usize = 500;
 /// What a session takes in memory at least, in bytes.
 const MIN_SESSION_BYTES: usize = 400;
 
@@ -46,6 +48,8 @@ pub struct Schedule<T> {
     session_bytes: Option<usize>,
     /// Average milliseconds of a request, once one has ended.
     request_ms: Option<u64>,
+    /// Average bytes that a request brings within [`SEGMENT_MS`], once one has ended.
+    request_bytes: Option<usize>,
     /// When the retry budget allows the next retry.
     budget_at: u64,
     /// Sessions below are asked for past caches, because what was served before did not verify.
@@ -68,6 +72,7 @@ impl<T> Schedule<T> {
             delivered_bytes: 0,
             session_bytes: None,
             request_ms: None,
+            request_bytes: None,
             budget_at: 0,
             bypass_until: 0,
         }
@@ -326,6 +331,9 @@ impl<T> Schedule<T> {
         let milliseconds = now.saturating_sub(request.started);
         guardians.observe_transfer(request.guardian, request.bytes, milliseconds);
         self.request_ms = Some(self.request_ms.map_or(milliseconds, |known| (known * 7 + milliseconds) / 8));
+        let bytes =
+            request.bytes.saturating_mul(SEGMENT_MS) / usize::try_from(milliseconds).unwrap_or(1).max(1);
+        self.request_bytes = Some(self.request_bytes.map_or(bytes, |known| known / 8 * 7 + bytes / 8));
     }
 
     fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment<T>> {

@@ -231,7 +231,12 @@ fn honest(latency_ms: u64) -> Simulated {
 }
 
 fn small() -> Limits {
-    Limits { buffer_bytes: 1 << 20, segment_bytes: 64 << 10, ..Limits::default() }
+    Limits {
+        buffer_bytes: 1 << 20,
+        segment_bytes: 64 << 10,
+        quick_segment_bytes: 64 << 10,
+        ..Limits::default()
+    }
 }
 
 fn any_kind() -> impl Strategy<Value = Kind> {
@@ -267,10 +272,11 @@ proptest! {
 
     #[test]
     fn faulty_guardians_neither_stop_nor_reorder_it(guardians in any_federation(), sessions in 1u64..3_000) {
-        let mut world = World::new(guardians, sessions, small());
+        let limits = Limits { quick_segment_bytes: 256 << 10, ..small() };
+        let mut world = World::new(guardians, sessions, limits);
         prop_assert!(world.run(60_000), "not finished within a minute: {:?}", world.schedule.report(world.now, &world.known));
         world.assert_complete(sessions);
-        let limit = small().buffer_bytes + 4 * small().segment_bytes;
+        let limit = limits.buffer_bytes + 4 * limits.quick_segment_bytes;
         prop_assert!(world.most_waiting <= limit, "{} bytes were waiting", world.most_waiting);
         for (_, _, start) in &world.requests {
             prop_assert!(start.from < start.to && start.to <= sessions);
@@ -301,6 +307,19 @@ fn guardians_work_side_by_side() {
     assert!(world.run(600_000));
     let (one, four) = (alone - 1_000_000, world.now - 1_000_000);
     assert!(four * 2 < one, "one guardian took {one} ms and four took {four} ms");
+}
+
+#[test]
+fn guardians_who_are_quick_get_fewer_and_larger_requests() {
+    let requests = |speed| {
+        let guardian = Simulated { kind: Kind::Honest, latency_ms: 20, speed };
+        let mut world = World::new(vec![guardian; 4], 100_000, Limits::default());
+        assert!(world.run(600_000));
+        world.assert_complete(100_000);
+        world.requests.len()
+    };
+    let (slow, quick) = (requests(1), requests(32));
+    assert!(slow > 190 && quick < 100, "{slow} requests to slow ones and {quick} to quick ones");
 }
 
 #[test]

@@ -61,7 +61,7 @@ impl Setup {
     }
 
     fn stream_of(&self, api: &FederationApi) -> SessionStream {
-        let limits = Limits { segment_bytes: 4 << 10, ..Limits::default() };
+        let limits = Limits { segment_bytes: 4 << 10, quick_segment_bytes: 4 << 10, ..Limits::default() };
         SessionStream::new(api, Form::Sessions, 0, SESSIONS, limits)
     }
 

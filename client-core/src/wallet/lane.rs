@@ -5,6 +5,7 @@
 
 use std::rc::Rc;
 
+use futures::pin_mut;
 use rekindle_protocol::chain::ChainPosition;
 
 use super::{Wallet, WalletError, WalletResult, keys, update::Update};
@@ -63,7 +64,11 @@ impl Wallet {
                 }
                 let from = scanner.position;
                 scanner.position = portion.position;
-                if !self.snapshot(lane, from, &scanner, &portion, &failures).await? {
+                let snapshot = self.snapshot(lane, from, &scanner, &portion, &failures);
+                pin_mut!(snapshot);
+                let (taken, cost) = history.meanwhile(snapshot).await;
+                self.0.snapshot_ms.set(self.0.snapshot_ms.get() + cost);
+                if !taken? {
                     return Ok(None);
                 }
             }
@@ -163,8 +168,6 @@ impl Wallet {
             }
             self.store_record(record, batch).await?;
         }
-        let took = runtime.now().saturating_sub(now);
-        self.0.snapshot_ms.set(self.0.snapshot_ms.get() + took);
         if lane.is_none() {
             // What was read ahead is part of the record now.
             let mut running = self.0.running.borrow_mut();

@@ -64,8 +64,8 @@ impl Wallet {
         })
     }
 
-    /// How long it has taken to save the progress of recoveries since the wallet was opened, in milliseconds. Checking
-    /// signatures is not part of it.
+    /// What it has cost to save the progress of recoveries since the wallet was opened, in milliseconds: what arrives
+    /// while the store is busy is taken in. Checking signatures is not part of it.
     pub fn snapshot_ms(&self) -> u64 {
         self.0.snapshot_ms.get()
     }

@@ -286,7 +286,7 @@ export interface StorageInfo {
 export interface Diagnostics {
   /** Size of the wasm memory. It never shrinks, so this is also its peak. */
   wasmMemoryBytes: number;
-  /** How long it has taken to save the progress of a recovery since the wallet was opened, in milliseconds. */
+  /** What it has cost a recovery to save its progress since the wallet was opened, in milliseconds. */
   snapshotMs: number;
   /** Guardians that have served what only a lie or a broken program explains, since the wallet was opened. */
   evidence: GuardianEvidence[];

@@ -23,19 +23,19 @@ pub enum SessionRecord {
 }
 
 impl SessionRecord {
-    /// Decodes a record and appends its sessions, hashed but not yet verified.
+    /// Decodes a record and gives its sessions to `take`, hashed but not yet verified.
     ///
     /// # Errors
-    /// [`DecodeError`]; nothing was appended.
-    pub fn read_into(
+    /// [`DecodeError`]; nothing was given.
+    pub fn read(
         bytes: &[u8],
         federation: &FederationId,
-        sessions: &mut Vec<HashedSession>,
+        take: &mut dyn FnMut(HashedSession),
     ) -> Result<(), DecodeError> {
         match bytes.split_first() {
-            Some((0, session)) => sessions.push(HashedSession::from_bytes(session)?),
+            Some((0, session)) => take(HashedSession::from_bytes(session)?),
             _ => match Self::from_bytes(bytes)? {
-                Self::EmptyRun(run) => run.expand_into(federation, sessions),
+                Self::EmptyRun(run) => run.expand(federation, take),
                 // Kind 0, which was taken care of above.
                 Self::Session(_) => {}
             },
@@ -72,16 +72,15 @@ impl EmptyRun {
         1 + self.more.len()
     }
 
-    /// Appends the run's sessions, not yet verified. Only the last one carries a signature.
-    fn expand_into(&self, federation: &FederationId, sessions: &mut Vec<HashedSession>) {
+    /// Gives the run's sessions to `take`, not yet verified. Only the last one carries a signature.
+    fn expand(&self, federation: &FederationId, take: &mut dyn FnMut(HashedSession)) {
         let content = HashedItems::new(Vec::new());
         let mut header = self.first;
-        sessions.reserve(self.len());
         for EmptySession { last_epoch, time } in self.more.iter().copied() {
-            sessions.push(HashedSession { header, signature: None, content: content.clone() });
+            take(HashedSession { header, signature: None, content: content.clone() });
             header = content.header(federation, Some(&header), last_epoch, time);
         }
-        sessions.push(HashedSession { header, signature: Some(self.signature), content });
+        take(HashedSession { header, signature: Some(self.signature), content });
     }
 
     /// Collapses signed sessions without items that follow one another.
@@ -132,7 +131,7 @@ mod tests {
         fn reading_is_strict(bytes in hostile_bytes(any_record())) {
             assert_strict::<SessionRecord>(&bytes);
             let mut sessions = Vec::new();
-            let read = SessionRecord::read_into(&bytes, &FEDERATION, &mut sessions);
+            let read = SessionRecord::read(&bytes, &FEDERATION, &mut |session| sessions.push(session));
             prop_assert_eq!(read.is_ok(), SessionRecord::from_bytes(&bytes).is_ok());
             prop_assert_eq!(read.is_err(), sessions.is_empty());
         }
@@ -147,7 +146,8 @@ mod tests {
             }
             let run = EmptyRun::collapse(&headers).unwrap();
             let mut sessions = Vec::new();
-            SessionRecord::read_into(&SessionRecord::EmptyRun(run).to_bytes(), &FEDERATION, &mut sessions).unwrap();
+            let run = SessionRecord::EmptyRun(run).to_bytes();
+            SessionRecord::read(&run, &FEDERATION, &mut |session| sessions.push(session)).unwrap();
             let mut position = ChainPosition::GENESIS;
             for session in &sessions {
                 position.extend(&FEDERATION, session).unwrap();

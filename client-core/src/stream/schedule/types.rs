@@ -14,6 +14,9 @@ pub struct Limits {
     pub buffer_bytes: usize,
     /// About how many bytes a segment should have.
     pub segment_bytes: usize,
+    /// About how many it may have where so many arrive within half a second: a browser spends milliseconds on every
+    /// request.
+    pub quick_segment_bytes: usize,
     /// Most sessions of a segment: long runs of empty sessions take hardly any bytes on the way.
     pub segment_sessions: u64,
     /// Milliseconds without a byte after which a request is given up.
@@ -27,6 +30,7 @@ impl Default for Limits {
             requests_per_guardian: 4,
             buffer_bytes: 24 << 20,
             segment_bytes: 512 << 10,
+            quick_segment_bytes: 2 << 20,
             segment_sessions: 1 << 14,
             silence_ms: 15_000,
         }

@@ -68,7 +68,7 @@ proptest! {
                 assert!(!records.is_empty());
                 let mut read = Vec::new();
                 for record in &records {
-                    SessionRecord::read_into(&record.to_bytes(), &federation, &mut read).unwrap();
+                    SessionRecord::read(&record.to_bytes(), &federation, &mut |session| read.push(session)).unwrap();
                 }
                 for session in &read {
                     position.extend(&federation, session).unwrap();
