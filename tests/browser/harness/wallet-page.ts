@@ -2,6 +2,10 @@
 
 import { expect, type BrowserContext, type Locator, type Page } from '@playwright/test';
 import type { DeviceWatch } from './device-watch.js';
+import type { ForgedHistory } from './federations.js';
+
+/** The app shows no more lines of history than this. */
+const LINES = 200;
 
 /** A line of the history as the page shows it. */
 export interface HistoryLine {
@@ -28,6 +32,15 @@ export class WalletPage {
     const wallet = new WalletPage(await device.newPage(), watch);
     await wallet.page.goto('/');
     return wallet;
+  }
+
+  /** The process that runs page and worker is gone at once, as when a phone runs out of memory. */
+  async kill(): Promise<void> {
+    const crashed = this.page.waitForEvent('crash');
+    const devtools = await this.page.context().newCDPSession(this.page);
+    void devtools.send('Page.crash').catch(() => {});
+    await crashed;
+    await this.page.close();
   }
 
   /** An element by its test id. */
@@ -154,6 +167,14 @@ export class WalletPage {
         sats: dataset['sats'] ?? '',
       })),
     );
+  }
+
+  /** Waits until it shows all that a forged history holds. */
+  async expectForged(history: ForgedHistory): Promise<void> {
+    await this.expectSpendable(history.balance_sats);
+    await expect(this.at('balance-outstanding')).toHaveAttribute('data-sats', String(history.outstanding_sats));
+    await expect(this.at('outstanding-item')).toHaveCount(history.outstanding_tokens);
+    await expect(this.at('history-item')).toHaveCount(Math.min(history.operations, LINES));
   }
 
   /** Waits until every line of the history is final, tokens out in the world aside. */

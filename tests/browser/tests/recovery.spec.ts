@@ -3,6 +3,7 @@
 import { FORGED_WORDS, type ForgedHistory, type ProxiedFederation } from '../harness/federations.js';
 import type { Fault } from '../harness/fault-proxy.js';
 import { expect, test } from '../harness/fixtures.js';
+import { StoppingWorker } from '../harness/stopping-worker.js';
 import { WalletPage } from '../harness/wallet-page.js';
 
 /** How often a page is killed, each time at another moment. */
@@ -11,22 +12,16 @@ const KILLS = 10;
 /** How long a life that is never killed needs for a history that is slow, in milliseconds. */
 const READING_MS = 8_000;
 
+/** A recovery has fewer writes than this. */
+const MOST_WRITES = 40;
+
+/** What a wallet keeps apart and recovers apart. */
+const MODULES = ['mint', 'deposit', 'operations'];
+
 /** A moment within the next seconds, in milliseconds: by chance, and the same in every run. */
 function moment(seed: number): number {
   return ((seed * 2_654_435_761) >>> 0) % 3_000;
 }
-
-/** The process that runs page and worker is gone at once, as when a phone runs out of memory. */
-async function kill({ page }: WalletPage): Promise<void> {
-  const crashed = page.waitForEvent('crash');
-  const devtools = await page.context().newCDPSession(page);
-  void devtools.send('Page.crash').catch(() => {});
-  await crashed;
-  await page.close();
-}
-
-/** The app shows no more lines of history than this. */
-const LINES = 200;
 
 /** The positions that the page has shown, in order. */
 declare global {
@@ -40,18 +35,11 @@ function firstSession(url: string): number {
   return Number(new URL(url).searchParams.get('from'));
 }
 
-async function expectForged(wallet: WalletPage, history: ForgedHistory): Promise<void> {
-  await wallet.expectSpendable(history.balance_sats);
-  await expect(wallet.at('balance-outstanding')).toHaveAttribute('data-sats', String(history.outstanding_sats));
-  await expect(wallet.at('outstanding-item')).toHaveCount(history.outstanding_tokens);
-  await expect(wallet.at('history-item')).toHaveCount(Math.min(history.operations, LINES));
-}
-
 async function recoverForged(wallet: WalletPage, { invite, history }: ProxiedFederation & { history: ForgedHistory }): Promise<void> {
   const started = Date.now();
   await wallet.recover(FORGED_WORDS, invite);
   console.log(`  recovered ${history.sessions} sessions in ${Date.now() - started} ms`);
-  await expectForged(wallet, history);
+  await wallet.expectForged(history);
 }
 
 test('all guardians well', async ({ newWallet, forged }) => {
@@ -86,7 +74,7 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
   const saved = () => first.page.evaluate(() => Number(document.querySelector<HTMLElement>('[data-testid=recovery-sessions]')?.dataset['snapshots']));
   await expect.poll(saved, { timeout: 60_000 }).toBeGreaterThan(0);
 
-  await kill(first);
+  await first.kill();
 
   const asked = watch.urls.length;
   const second = await WalletPage.open(device, watch);
@@ -97,7 +85,7 @@ test('a page killed in the middle of recovery goes on from its snapshot', async 
   const ranges = watch.urls.slice(asked).filter((url) => /^\/v\d+\/recovery$/.test(new URL(url).pathname));
   expect(Math.min(...ranges.map(firstSession))).toBe(resumedAt);
   console.log(`  resumed at session ${resumedAt} of ${forged.history.sessions}`);
-  await expectForged(second, forged.history);
+  await second.expectForged(forged.history);
 });
 
 test('a page killed at random moments, again and again, ends with the same', async ({ newDevice, watch, forged }) => {
@@ -123,7 +111,7 @@ test('a page killed at random moments, again and again, ends with the same', asy
     await wallet.page.waitForTimeout(moment(seed));
     const state = wallet.at('recovery-state');
     states.push((await state.isVisible()) ? await state.getAttribute('data-state') : null);
-    await kill(wallet);
+    await wallet.kill();
     wallet = await WalletPage.open(device, watch);
   }
   console.log(`  killed while ${states.join(', ')}; lives began at ${began.join(', ')} of ${forged.history.sessions}`);
@@ -134,7 +122,38 @@ test('a page killed at random moments, again and again, ends with the same', asy
   expect(starts.filter((start) => start > 0 && start < forged.history.sessions).length).toBeGreaterThan(0);
   await expect(wallet.at('recovery-continue').or(wallet.at('page-home'))).toBeVisible({ timeout: 90_000 });
   if (await wallet.at('recovery-continue').isVisible()) await wallet.openRecovered();
-  await expectForged(wallet, forged.history);
+  await wallet.expectForged(forged.history);
+});
+
+test('a page killed after each of its writes ends with the same', async ({ newDevice, watch, forged }) => {
+  const device = await newDevice();
+  // History takes some seconds, so that there are several snapshots.
+  let start = Infinity;
+  await device.route(/\/v\d+\/recovery\?/, async (route) => {
+    const first = firstSession(route.request().url());
+    start = Math.min(start, first);
+    await new Promise((resolve) => setTimeout(resolve, (READING_MS * (first - start)) / forged.history.sessions));
+    await route.continue().catch(() => {});
+  });
+  const writes = await StoppingWorker.install(device);
+  watch.keepWordsSecret(FORGED_WORDS.split(' '));
+  let wallet = await WalletPage.open(device, watch);
+  await wallet.tryToRecover(FORGED_WORDS, forged.invite);
+  const isWhole = () => wallet.at('recovery-continue').or(wallet.at('page-home')).waitFor({ timeout: 90_000 });
+  while (await Promise.race([writes.next(), isWhole().then(() => undefined, () => undefined)])) {
+    expect(writes.written.length).toBeLessThan(MOST_WRITES);
+    await wallet.kill();
+    start = Infinity;
+    wallet = await WalletPage.open(device, watch);
+  }
+  console.log(`  killed after writing ${writes.written.map((keys) => keys.length).join(', ')} records`);
+  if (await wallet.at('recovery-continue').isVisible()) await wallet.openRecovered();
+  await wallet.expectForged(forged.history);
+  for (const module of MODULES) {
+    const times = (key: string) => writes.written.filter((keys) => keys.includes(key)).length;
+    expect(times(`recovery/running/${module}`)).toBeGreaterThan(1);
+    expect(times(`recovery/finalized/${module}`)).toBe(1);
+  }
 });
 
 test('one of four guardians stopped', async ({ newWallet, forged }) => {
