@@ -9,6 +9,7 @@
 mod backup;
 mod memo;
 mod seed;
+mod word_list;
 
 use core::fmt;
 
