@@ -2,10 +2,10 @@
 //!
 //! # How it works
 //!
-//! History is cut into *segments*, runs of sessions of about half a megabyte. Each is asked of one guardian
-//! as a range, and the guardians work on many segments at the same time. Records are cut off the bodies as
-//! they arrive; what comes before its turn waits in its segment. How many segments are open is bounded by
-//! the number of requests and by the bytes that may wait.
+//! History is cut into *segments*, runs of sessions of about half a megabyte, or up to two where guardians
+//! are quick. Each is asked of one guardian as a range, and the guardians work on many segments at the same
+//! time. Records are cut off the bodies as they arrive; what comes before its turn waits in its segment. How
+//! many segments are open is bounded by the number of requests and by the bytes that may wait.
 //!
 //! A guardian that fails rests ([`crate::federation::Guardians`]), and its segment goes on where it
 //! stopped, elsewhere. One that is silent or slow is *hedged*: after a short wait another guardian is asked

@@ -3,6 +3,7 @@
 //! Times are milliseconds since 1970. A session's payload is of any type, so that tests need no real ones.
 
 mod dispatch;
+mod growth;
 mod request;
 mod segment;
 mod types;
@@ -13,6 +14,7 @@ use rekindle_protocol::chain::ChainError;
 
 pub use self::types::{Limits, Progress, Ready, RequestId, Start};
 use self::{
+    growth::Growth,
     request::Request,
     segment::{Segment, SegmentId},
 };
@@ -21,8 +23,6 @@ use crate::{
     sorted::SortedMap,
 };
 
-/// No segment is made larger than what arrives within so many milliseconds.
-const SEGMENT_MS: usize = 500;
 /// What a session takes in memory at least, in bytes.
 const MIN_SESSION_BYTES: usize = 400;
 
@@ -48,8 +48,7 @@ pub struct Schedule<T> {
     session_bytes: Option<usize>,
     /// Average milliseconds of a request, once one has ended.
     request_ms: Option<u64>,
-    /// Average bytes that a request brings within [`SEGMENT_MS`], once one has ended.
-    request_bytes: Option<usize>,
+    growth: Growth,
     /// When the retry budget allows the next retry.
     budget_at: u64,
     /// Sessions below are asked for past caches, because what was served before did not verify.
@@ -72,7 +71,7 @@ impl<T> Schedule<T> {
             delivered_bytes: 0,
             session_bytes: None,
             request_ms: None,
-            request_bytes: None,
+            growth: Growth::new(&limits),
             budget_at: 0,
             bypass_until: 0,
         }
@@ -331,9 +330,9 @@ impl<T> Schedule<T> {
         let milliseconds = now.saturating_sub(request.started);
         guardians.observe_transfer(request.guardian, request.bytes, milliseconds);
         self.request_ms = Some(self.request_ms.map_or(milliseconds, |known| (known * 7 + milliseconds) / 8));
-        let bytes =
-            request.bytes.saturating_mul(SEGMENT_MS) / usize::try_from(milliseconds).unwrap_or(1).max(1);
-        self.request_bytes = Some(self.request_bytes.map_or(bytes, |known| known / 8 * 7 + bytes / 8));
+        let sessions = usize::try_from(request.next - request.from).unwrap_or(usize::MAX);
+        let weight = request.bytes.max(sessions.saturating_mul(MIN_SESSION_BYTES));
+        self.growth.observe(weight, milliseconds);
     }
 
     fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment<T>> {

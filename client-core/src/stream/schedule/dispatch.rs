@@ -3,7 +3,7 @@
 use rekindle_protocol::api::MAX_RANGE_BYTES;
 
 use super::{
-    Limits, Schedule, Start,
+    Schedule, Start,
     request::Request,
     segment::{Segment, SegmentId},
     weight,
@@ -71,7 +71,7 @@ impl<T> Schedule<T> {
     /// Opens the next segment, if there is room for it.
     fn open(&mut self, now: u64, guardians: &mut Guardians) -> Option<Start> {
         let coming: usize = self.requests.values().map(|request| self.expected_rest(request)).sum();
-        let room = self.waiting_bytes + coming + self.segment_bytes() <= self.limits.buffer_bytes;
+        let room = self.waiting_bytes + coming + self.growth.bytes() <= self.limits.buffer_bytes;
         if self.frontier >= self.end || !(room || self.segments.is_empty()) {
             return None;
         }
@@ -177,15 +177,9 @@ impl<T> Schedule<T> {
         sessions.saturating_mul(self.session_bytes.map_or(self.limits.segment_bytes / 64, weight))
     }
 
-    /// About how many bytes the next segment should have: more where guardians and the line are quick.
-    fn segment_bytes(&self) -> usize {
-        let Limits { segment_bytes, quick_segment_bytes, .. } = self.limits;
-        self.request_bytes.unwrap_or(0).min(quick_segment_bytes).max(segment_bytes)
-    }
-
     fn segment_sessions(&self) -> u64 {
         let Some(bytes) = self.session_bytes else { return FIRST_SEGMENT_SESSIONS };
-        let sessions = (self.segment_bytes() / weight(bytes)).max(1) as u64;
+        let sessions = (self.growth.bytes() / weight(bytes)).max(1) as u64;
         // Rounded down to a power of two.
         (1 << sessions.ilog2()).min(self.limits.segment_sessions)
     }

@@ -1,0 +1,89 @@
+//! How much to ask for at a time.
+
+use super::Limits;
+
+/// A request is to bring no more than what arrives within so many milliseconds.
+const REQUEST_MS: u64 = 500;
+
+/// The size of segments: it doubles for as long as requests of that size are answered quickly, as a connection's window
+/// does in slow start (RFC 5681), and halves where they take too long.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// About how many bytes the next segment should have.
+    bytes: usize,
+    smallest: usize,
+    largest: usize,
+}
+
+impl Growth {
+    pub fn new(limits: &Limits) -> Self {
+        Self {
+            bytes: limits.segment_bytes,
+            smallest: limits.segment_bytes,
+            largest: limits.quick_segment_bytes,
+        }
+    }
+
+    /// About how many bytes the next segment should have.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// A request brought sessions that weigh so many bytes within so many milliseconds.
+    pub fn observe(&mut self, bytes: usize, milliseconds: u64) {
+        // Numbers of sessions are powers of two, so requests have half the bytes at least. Smaller ones are from before the
+        // last change, or say only how long any answer takes.
+        if bytes < self.bytes / 2 {
+            return;
+        }
+        if milliseconds <= REQUEST_MS / 2 {
+            self.bytes = (self.bytes * 2).min(self.largest);
+        } else if milliseconds > REQUEST_MS {
+            self.bytes = (self.bytes / 2).max(self.smallest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: [usize; 2] = [100, 400];
+
+    fn growth() -> Growth {
+        let [segment_bytes, quick_segment_bytes] = LIMITS;
+        Growth::new(&Limits { segment_bytes, quick_segment_bytes, ..Limits::default() })
+    }
+
+    #[test]
+    fn it_doubles_once_for_requests_that_are_in_flight_together() {
+        let mut growth = growth();
+        for _ in 0..16 {
+            growth.observe(75, 100);
+        }
+        assert_eq!(growth.bytes(), 200);
+        growth.observe(150, 100);
+        growth.observe(300, 100);
+        assert_eq!(growth.bytes(), 400, "more than the limit");
+    }
+
+    #[test]
+    fn small_requests_say_nothing() {
+        let mut growth = growth();
+        growth.observe(49, 1);
+        assert_eq!(growth.bytes(), 100);
+    }
+
+    #[test]
+    fn it_halves_when_requests_take_too_long() {
+        let mut growth = growth();
+        growth.observe(100, 100);
+        growth.observe(200, 100);
+        growth.observe(400, REQUEST_MS);
+        assert_eq!(growth.bytes(), 400, "in time, but twice as much would not be");
+        growth.observe(400, REQUEST_MS + 1);
+        growth.observe(400, REQUEST_MS + 1);
+        growth.observe(400, REQUEST_MS + 1);
+        assert_eq!(growth.bytes(), 100, "less than the limit");
+    }
+}
