@@ -27,6 +27,9 @@ const KINDS = [
   { kind: 'busy', form: 'index', every: 200, usual: { sessions: 10_000, tx: 4 } },
 ];
 
+/** So many times each recovery is measured, in a browser on a device of its own each time. The one in the middle is told. */
+const TIMES = 3;
+
 export const needs = ['package', 'guardian', 'chromium'];
 
 /**
@@ -53,32 +56,43 @@ export async function run({ wants }) {
   return results;
 }
 
-async function recoverNatively({ data, words }, form) {
-  const { code, stdout, stderr } = await capture(join(targetDir, 'release', 'recover'), [form, data, words], { cwd: at() });
-  if (code !== 0) throw new Failure(`the native recovery failed: ${stderr}`);
-  return JSON.parse(stdout);
+/** What the one in the middle gave of several recoveries, by the seconds that they took. */
+async function middle(recover) {
+  const all = [];
+  for (let time = 0; time < TIMES; time += 1) all.push(await recover());
+  return all.toSorted((a, b) => a.seconds - b.seconds)[(TIMES - 1) / 2];
 }
 
-async function recoverInBrowser({ federation, expected }, form) {
-  const took = await withBrowser(async (newPage) => {
-    const page = await newPage();
-    return page.evaluate(recoverOnPage, { words: WORDS, invite: federation.invite, everySession: form === 'sessions' });
+const recoverNatively = ({ data, words }, form) =>
+  middle(async () => {
+    const { code, stdout, stderr } = await capture(join(targetDir, 'release', 'recover'), [form, data, words], { cwd: at() });
+    if (code !== 0) throw new Failure(`the native recovery failed: ${stderr}`);
+    return JSON.parse(stdout);
   });
-  check(took.found, expected);
-  const seconds = took.readMs / 1000;
-  return {
-    sessions_per_s: expected.sessions / seconds,
-    tx_per_s: expected.transactions / seconds,
-    mb_per_s: took.bytes / 1e6 / seconds,
-    bytes_per_tx: took.bytes / expected.transactions,
-    pairings: 2 * took.signaturesVerified,
-    snapshots: took.snapshots,
-    snapshots_percent: (100 * took.snapshotMs) / took.readMs,
-    seconds,
-    finalize_s: took.finalizeMs / 1000,
-    peak_wasm_bytes: took.wasmMemoryBytes,
-  };
-}
+
+const recoverInBrowser = ({ federation, expected }, form) =>
+  withBrowser((newPage) =>
+    middle(async () => {
+      const page = await newPage();
+      const wallet = { words: WORDS, invite: federation.invite, everySession: form === 'sessions' };
+      const took = await page.evaluate(recoverOnPage, wallet);
+      await page.close();
+      check(took.found, expected);
+      const seconds = took.readMs / 1000;
+      return {
+        sessions_per_s: expected.sessions / seconds,
+        tx_per_s: expected.transactions / seconds,
+        mb_per_s: took.bytes / 1e6 / seconds,
+        bytes_per_tx: took.bytes / expected.transactions,
+        pairings: 2 * took.signaturesVerified,
+        snapshots: took.snapshots,
+        snapshots_percent: (100 * took.snapshotMs) / took.readMs,
+        seconds,
+        finalize_s: took.finalizeMs / 1000,
+        peak_wasm_bytes: took.wasmMemoryBytes,
+      };
+    }),
+  );
 
 /** Runs on the page. */
 async function recoverOnPage({ words, invite, everySession }) {
