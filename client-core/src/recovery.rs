@@ -13,6 +13,8 @@ mod progress;
 mod record;
 mod relevant;
 mod scanner;
+#[cfg(test)]
+mod tests;
 mod verified;
 
 pub use history::{Ownership, SessionView, TransactionView};

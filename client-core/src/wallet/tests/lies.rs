@@ -10,9 +10,11 @@ use crate::{
 };
 
 /// How many lives are lived; `REKINDLE_LIVES` says otherwise.
-const LIVES: u64 = 16;
+const LIVES: u64 = 12;
 /// How many things happen in one.
 const EVENTS: u32 = 12;
+/// What happens is so far apart that whoever was caught lying before has rested, and is asked again.
+const APART_MS: u64 = 120_000;
 /// Everything is settled after so many milliseconds of honesty: liars rest for up to two minutes.
 const SETTLED_MS: u64 = 900_000;
 
@@ -54,6 +56,7 @@ impl Life {
 
     /// Something that happens among lies, and what it came to once they are over.
     async fn happen(&mut self) {
+        self.world.runtime.sleep(APART_MS).await;
         if self.below(6) > 0 {
             self.liars.begin(self.rng.gen_range(0, 30));
         }

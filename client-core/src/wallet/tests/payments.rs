@@ -1,8 +1,14 @@
 //! Money moves, whatever input or crash comes.
 
-use rekindle_protocol::api::{Rejection, RejectionReason};
+use rekindle_protocol::{
+    api::{Rejection, RejectionReason, TransactionStatus},
+    bytes::Hash,
+    encoding::Canonical,
+    transaction::Transaction,
+};
 
 use super::*;
+use crate::testing::meddler::{Meddler, binary};
 
 #[tokio::test(start_paused = true)]
 async fn money_comes_in_moves_and_comes_back() {
@@ -143,6 +149,26 @@ async fn what_nobody_signs_rejects_nothing() {
     }
     assert_eq!(alice.resume().await, Ok(()));
     assert_eq!(alice.balance(), Balance { spendable: 980, pending: 0, outstanding: 20 });
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_falsely_said_to_be_impossible_is_not_paid_again() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    // Whoever stands in front of the guardians passes a payment on, and says that a signed session rules it out.
+    let guardians = world.guardians.clone();
+    let proxy = Meddler::new(Rc::new(world.guardians.clone()), move |request| {
+        let body = request.body.as_ref().filter(|_| request.url.ends_with("/transactions"))?;
+        guardians.accept(Transaction::from_bytes(&body.bytes).ok()?);
+        let reason = RejectionReason::AlreadySpent { input: 0, session: 0 };
+        let rejected = TransactionStatus::Rejected(Rejection { reason, detail: String::new() });
+        Some(binary(200, rejected.to_bytes()))
+    });
+    let platform = Platform { transport: proxy, ..alice.platform().clone() };
+    let alice = Wallet::open(platform).await.unwrap();
+    assert!(alice.withdraw(0, Amount(40), Hash([7; 32])).await.is_ok());
+    alice.catch_up().await.unwrap();
+    assert_eq!(alice.balance(), Balance { spendable: 960, ..Balance::default() });
 }
 
 #[tokio::test(start_paused = true)]

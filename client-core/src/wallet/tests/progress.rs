@@ -109,8 +109,12 @@ async fn snapshots_tell_what_they_cost() {
     let store = Rc::new(SlowStore { inner: Default::default(), runtime: world.runtime.clone() });
     let restored =
         world.recover_on(Platform { runtime, store, ..world.platform() }, &alice.seed_words()).await;
-    let snapshots = restored.recovery().unwrap().snapshots;
+    let RecoveryProgress { snapshots, verifications, .. } = restored.recovery().unwrap();
     assert!(snapshots > 1, "{snapshots}");
+    assert!(
+        verifications <= snapshots + 1,
+        "{verifications} signatures were verified for {snapshots} snapshots"
+    );
     let each = restored.snapshot_ms() as f64 / snapshots as f64;
     assert!((7.0..20.0).contains(&each), "{each} ms");
 }
