@@ -5,6 +5,7 @@
 //! and whatever stands between is bypassed from then on. Among those that are ready the one that is
 //! expected to answer first is asked first.
 
+use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::api::{API_VERSION, PREVIOUS_API_VERSION};
 
 use super::{GuardianFault, GuardianId};
@@ -34,7 +35,6 @@ struct Health {
     rests_until: u64,
     /// It asked to be left alone until this time, milliseconds since 1970.
     busy_until: u64,
-    strikes: u32,
     /// The last time that it served a lie.
     lie: Option<Evidence>,
     reachable: bool,
@@ -43,12 +43,12 @@ struct Health {
 }
 
 /// That a guardian, or something in front of it, did what only a lie or a broken program explains.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
 pub struct Evidence {
     /// The guardian.
     pub guardian: GuardianId,
     /// What it did the last time: [`GuardianFault::code`].
-    pub code: &'static str,
+    pub code: String,
     /// When that was found out, milliseconds since 1970.
     pub time: u64,
     /// How often it did such a thing.
@@ -91,8 +91,7 @@ impl Guardians {
     /// Its address has become known, or another one: only its lies are remembered.
     pub fn moved(&mut self, guardian: GuardianId) {
         if let Some(health) = self.get_mut(guardian) {
-            let (strikes, lie) = (health.strikes, health.lie.take());
-            *health = Health { strikes, lie, reachable: true, ..Health::default() };
+            *health = Health { lie: health.lie.take(), reachable: true, ..Health::default() };
         }
     }
 
@@ -153,16 +152,15 @@ impl Guardians {
     /// It served a lie, or something in front of it did: it rests longer and is asked past caches.
     pub fn strike(&mut self, guardian: GuardianId, fault: &GuardianFault, now: u64) {
         if let Some(health) = self.get_mut(guardian) {
-            let factor = STRIKE_FACTOR.saturating_pow(health.strikes.min(8));
-            health.strikes = health.strikes.saturating_add(1);
-            let (path, answer) = (String::new(), Vec::new());
+            let times = health.lie.as_ref().map_or(0, |lie| lie.times);
+            let factor = STRIKE_FACTOR.saturating_pow(times.min(8));
             health.lie = Some(Evidence {
                 guardian,
-                code: fault.code(),
+                code: fault.code().into(),
                 time: now,
-                times: health.strikes,
-                path,
-                answer,
+                times: times.saturating_add(1),
+                path: String::new(),
+                answer: Vec::new(),
             });
             let pause = FIRST_STRIKE_MS.saturating_mul(factor).min(LONGEST_STRIKE_MS);
             health.rests_until = health.rests_until.max(now.saturating_add(pause));
@@ -179,12 +177,31 @@ impl Guardians {
 
     /// Whether it has served a lie, so that caches in front of it are not to be believed.
     pub fn has_lied(&self, guardian: GuardianId) -> bool {
-        self.get(guardian).is_some_and(|health| health.strikes > 0)
+        self.get(guardian).is_some_and(|health| health.lie.is_some())
     }
 
     /// The lies that were found out: the latest of each guardian.
     pub fn evidence(&self) -> Vec<Evidence> {
         self.list.iter().filter_map(|health| health.lie.clone()).collect()
+    }
+
+    /// The lies that were found out, for the store.
+    pub fn write_evidence(&self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        for lie in self.list.iter().filter_map(|health| health.lie.as_ref()) {
+            // Writing to memory does not fail.
+            let _ = lie.serialize(&mut bytes);
+        }
+        bytes
+    }
+
+    /// Takes in what [`Guardians::write_evidence`] wrote, as far as it can be read. Nobody rests for it again.
+    pub fn read_evidence(&mut self, mut bytes: &[u8]) {
+        while let Ok(lie) = Evidence::deserialize(&mut bytes) {
+            if let Some(health) = self.get_mut(lie.guardian) {
+                health.lie = Some(lie);
+            }
+        }
     }
 
     /// Whether its last answer was a failure: then one question at a time is enough.
@@ -321,7 +338,8 @@ mod tests {
         guardians.keep_evidence(2, "/v1/sessions", &[7; 1_000]);
         guardians.moved(2);
         let (path, answer) = ("/v1/sessions".into(), vec![7; 64]);
-        let latest = Evidence { guardian: 2, code: "answer_truncated", time: now, times: 5, path, answer };
+        let latest =
+            Evidence { guardian: 2, code: "answer_truncated".into(), time: now, times: 5, path, answer };
         assert_eq!(guardians.evidence(), [latest]);
     }
 

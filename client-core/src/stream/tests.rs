@@ -311,8 +311,8 @@ async fn whoever_serves_another_selection_is_named_and_somebody_else_is_asked() 
         let setup = Setup::new();
         let (api, read) = setup.read_selected(Some(lie)).await;
         setup.assert_every_third(&read);
-        let named: Vec<_> = api.evidence().iter().map(|lie| (lie.guardian, lie.code)).collect();
-        assert_eq!(named, [(0, "history_invalid")], "lie {number}");
+        let named: Vec<_> = api.evidence().into_iter().map(|lie| (lie.guardian, lie.code)).collect();
+        assert_eq!(named, [(0, "history_invalid".into())], "lie {number}");
     }
 }
 

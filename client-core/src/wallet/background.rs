@@ -58,11 +58,22 @@ impl Wallet {
                 Some(module) => Box::pin(self.tend_aside(KINDS[module], waker)),
             });
         }
+        let (mut evidence, mut keeping) = (Vec::new(), None);
         // None of them ends.
         poll_fn(|context| {
             for part in &mut parts {
                 let _ = part.as_mut().poll(context);
             }
+            // What guardians were just caught at is stored, for when the wallet is opened again. Nobody waits for it.
+            let known = self.api().map(|api| api.guardians.borrow().write_evidence()).unwrap_or_default();
+            if known != evidence {
+                evidence.clone_from(&known);
+                let mut batch = Batch::new();
+                batch.put(keys::EVIDENCE, known);
+                keeping = Some(self.platform().store.commit(batch));
+            }
+            // What can't be stored is stored with the next.
+            let _ = keeping.take_if(|kept| kept.as_mut().poll(context).is_ready());
             Poll::Pending
         })
         .await

@@ -10,6 +10,8 @@ pub const SEED: &str = "wallet/seed";
 pub const FEDERATION: &str = "wallet/federation";
 /// Announcements of guardians' URLs that were learned since.
 pub const URLS: &str = "wallet/urls";
+/// The latest lie of each guardian that was found out.
+pub const EVIDENCE: &str = "wallet/evidence";
 /// The position in history, and the transactions applied ahead of it.
 pub const POSITION: &str = "wallet/position";
 /// The lifecycle of the recovery; absent in a wallet that was created.

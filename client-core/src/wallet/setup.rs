@@ -144,8 +144,8 @@ impl Wallet {
         Ok(self.federation().ok_or(WalletError::NotJoined)?)
     }
 
-    /// What guardians, or caches and proxies in front of them, have served since the wallet was opened that only a lie
-    /// or a broken program explains: the latest of each.
+    /// What guardians, or caches and proxies in front of them, have served that only a lie or a broken program explains:
+    /// the latest of each.
     pub fn evidence(&self) -> Vec<Evidence> {
         self.api().map(|api| api.evidence()).unwrap_or_default()
     }
@@ -208,6 +208,9 @@ async fn join(platform: &Platform, context: Rc<WalletContext>, api: FederationAp
     if let Some(urls) = platform.store.get(keys::URLS.as_bytes()).await? {
         // What does not decode is learned again.
         api.know(Canonical::from_bytes(&urls).unwrap_or_default());
+    }
+    if let Some(evidence) = platform.store.get(keys::EVIDENCE.as_bytes()).await? {
+        api.guardians.borrow_mut().read_evidence(&evidence);
     }
     let (mut live, unreadable) = Live::load(context.clone(), &*platform.store).await?;
     let recovery = platform.store.get(keys::RECOVERY.as_bytes()).await?;

@@ -4,6 +4,7 @@ mod aside;
 mod attested;
 mod backups;
 mod dying;
+mod evidence;
 mod forms;
 mod lies;
 mod moving;

@@ -288,7 +288,7 @@ export interface Diagnostics {
   wasmMemoryBytes: number;
   /** What it has cost a recovery to save its progress since the wallet was opened, in milliseconds. */
   snapshotMs: number;
-  /** Guardians that have served what only a lie or a broken program explains, since the wallet was opened. */
+  /** Guardians that have served what only a lie or a broken program explains. */
   evidence: GuardianEvidence[];
 }
 

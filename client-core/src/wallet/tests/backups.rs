@@ -277,8 +277,8 @@ async fn a_guardian_that_serves_what_the_owner_did_not_sign_is_named() {
     for trick in [Trick::Damage(77), Trick::Elsewhere] {
         replace(&world, 2, &alice, tricked(&world, &alice, trick, &newest, &newest));
         let wallet = world.recover(&alice.seed_words()).await;
-        let named: Vec<_> = wallet.evidence().iter().map(|of| (of.guardian, of.code)).collect();
-        assert_eq!(named, [(2, "backup_invalid")]);
+        let named: Vec<_> = wallet.evidence().into_iter().map(|of| (of.guardian, of.code)).collect();
+        assert_eq!(named, [(2, "backup_invalid".into())]);
         assert_eq!(restored(&wallet), Some(newest.version));
         assert_eq!(everything(&wallet), everything(&alice));
     }

@@ -160,8 +160,8 @@ async fn whoever_forges_a_session_that_concerns_the_wallet_is_named_and_somebody
     finish(&restored).await;
     assert_eq!(overview(&restored).0, alice.balance());
     let named: Vec<_> =
-        restored.api().unwrap().evidence().iter().map(|lie| (lie.guardian, lie.code)).collect();
-    assert_eq!(named, [(0, "history_invalid")]);
+        restored.api().unwrap().evidence().into_iter().map(|lie| (lie.guardian, lie.code)).collect();
+    assert_eq!(named, [(0, "history_invalid".into())]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -20,7 +20,7 @@ async fn recovery_survives_one_bad_guardian_of_any_kind() {
             let restored = world.recover(&alice.seed_words()).await;
             assert_eq!(overview(&restored), expected, "guardian {guardian}: {behaviour:?}");
             let evidence = restored.evidence();
-            let named: Vec<_> = evidence.iter().map(|of| (of.guardian, of.code)).collect();
+            let named: Vec<_> = evidence.iter().map(|of| (of.guardian, &*of.code)).collect();
             assert!(named.iter().all(|(named, _)| *named == guardian), "{evidence:?}");
             match behaviour {
                 // It is asked first.
