@@ -14,6 +14,9 @@ use web_sys::{
     RequestCache, RequestCredentials,
 };
 
+/// The module's memory never shrinks, so no more of a body is copied into it at once, in bytes.
+const PIECE_BYTES: u32 = 128 << 10;
+
 /// Requests by the browser's `fetch`. It sends no cookies and no referrer: guardians need neither,
 /// and both would tell them who asks.
 #[derive(Debug, Clone, Copy, Default)]
@@ -74,22 +77,42 @@ fn read(
     abort: AbortOnDrop,
 ) -> Result<LocalBoxStream<'static, Result<Bytes, TransportError>>, TransportError> {
     let reader = ReadableStreamDefaultReader::new(&body).map_err(|error| interrupted(&error))?;
-    Ok(stream::unfold(Some((reader, abort)), |open| async {
-        let (reader, abort) = open?;
-        match JsFuture::from(reader.read()).await {
-            Ok(result) => {
-                let result: ReadableStreamReadResult = result.unchecked_into();
-                if result.get_done().unwrap_or(false) {
-                    return None;
-                }
-                // The body of a response is a stream of byte arrays, nothing else.
-                let chunk: Uint8Array = result.get_value().unchecked_into();
-                Some((Ok(Bytes::from(chunk.to_vec())), Some((reader, abort))))
-            }
+    let open = OpenBody { reader, chunk: Uint8Array::new_with_length(0), at: 0, _abort: abort };
+    Ok(stream::unfold(Some(open), |open| async {
+        let mut open = open?;
+        match open.next_piece().await {
+            Ok(piece) => Some((Ok(piece?), Some(open))),
             Err(error) => Some((Err(interrupted(&error)), None)),
         }
     })
     .boxed_local())
+}
+
+/// A body that is being read.
+struct OpenBody {
+    reader: ReadableStreamDefaultReader,
+    /// What the browser gave last: all that it had, which may be megabytes.
+    chunk: Uint8Array,
+    /// How much of it has been given on, in bytes.
+    at: u32,
+    _abort: AbortOnDrop,
+}
+
+impl OpenBody {
+    /// The next bytes; `None` at the end.
+    async fn next_piece(&mut self) -> Result<Option<Bytes>, JsValue> {
+        while self.at >= self.chunk.length() {
+            let result: ReadableStreamReadResult = JsFuture::from(self.reader.read()).await?.unchecked_into();
+            if result.get_done().unwrap_or(false) {
+                return Ok(None);
+            }
+            // The body of a response is a stream of byte arrays, nothing else.
+            (self.chunk, self.at) = (result.get_value().unchecked_into(), 0);
+        }
+        let from = self.at;
+        self.at = from.saturating_add(PIECE_BYTES).min(self.chunk.length());
+        Ok(Some(Bytes::from(self.chunk.subarray(from, self.at).to_vec())))
+    }
 }
 
 fn interrupted(error: &JsValue) -> TransportError {
