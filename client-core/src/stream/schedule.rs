@@ -25,6 +25,8 @@ use crate::{
 
 /// What a session takes in memory at least, in bytes.
 const MIN_SESSION_BYTES: usize = 400;
+/// What it takes beside its encoded bytes.
+const SESSION_OVERHEAD_BYTES: usize = 128;
 
 /// The state of a stream.
 #[derive(Debug)]
@@ -350,5 +352,5 @@ impl<T> Schedule<T> {
 
 /// What a session of so many encoded bytes counts for while it waits.
 fn weight(bytes: usize) -> usize {
-    bytes.max(MIN_SESSION_BYTES)
+    (bytes + SESSION_OVERHEAD_BYTES).max(MIN_SESSION_BYTES)
 }
