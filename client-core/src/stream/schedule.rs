@@ -332,9 +332,9 @@ impl<T> Schedule<T> {
         let milliseconds = now.saturating_sub(request.started);
         guardians.observe_transfer(request.guardian, request.bytes, milliseconds);
         self.request_ms = Some(self.request_ms.map_or(milliseconds, |known| (known * 7 + milliseconds) / 8));
-        let sessions = usize::try_from(request.next - request.from).unwrap_or(usize::MAX);
-        let weight = request.bytes.max(sessions.saturating_mul(MIN_SESSION_BYTES));
-        self.growth.observe(weight, milliseconds);
+        let sessions = usize::try_from(request.next - request.from).unwrap_or(usize::MAX).max(1);
+        let weight = weight(request.bytes / sessions).saturating_mul(sessions);
+        self.growth.observe(request.segment_bytes, weight, milliseconds);
     }
 
     fn segment_mut(&mut self, id: SegmentId) -> Option<&mut Segment<T>> {

@@ -319,7 +319,7 @@ fn guardians_who_are_quick_get_fewer_and_larger_requests() {
         world.requests.len()
     };
     let (slow, quick) = (requests(1), requests(32));
-    assert!(slow > 190 && quick < 100, "{slow} requests to slow ones and {quick} to quick ones");
+    assert!(slow > 380 && quick < 150, "{slow} requests to slow ones and {quick} to quick ones");
 }
 
 #[test]

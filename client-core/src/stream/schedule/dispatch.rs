@@ -159,7 +159,7 @@ impl<T> Schedule<T> {
         segment.requests += 1;
         let (from, to) = (segment.next, segment.to);
         let bypass_cache = segment.bypass_cache || guardians.has_lied(guardian);
-        let request = Request::new(guardian, segment.id, from, to, now);
+        let request = Request::new(guardian, segment, self.growth.bytes(), now);
         self.requests.insert(id, request);
         Start { id, guardian, from, to, max_bytes: self.bytes_for(to - from), bypass_cache }
     }

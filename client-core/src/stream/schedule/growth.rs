@@ -4,6 +4,9 @@ use super::Limits;
 
 /// A request is to bring no more than what arrives within so many milliseconds.
 const REQUEST_MS: u64 = 500;
+/// A request says something if it brought this part of what it should. Numbers of sessions are powers of two and their sizes
+/// vary, so a whole segment may have little more than half.
+const SAYS_SOMETHING: usize = 4;
 
 /// The size of segments: it doubles for as long as requests of that size are answered quickly, as a connection's window
 /// does in slow start (RFC 5681), and halves where they take too long.
@@ -29,11 +32,11 @@ impl Growth {
         self.bytes
     }
 
-    /// A request brought sessions that weigh so many bytes within so many milliseconds.
-    pub fn observe(&mut self, bytes: usize, milliseconds: u64) {
-        // Numbers of sessions are powers of two, so requests have half the bytes at least. Smaller ones are from before the
-        // last change, or say only how long any answer takes.
-        if bytes < self.bytes / 2 {
+    /// A request brought sessions that weigh so many bytes within so many milliseconds; `segment_bytes` is what segments
+    /// should have had when it was sent.
+    pub fn observe(&mut self, segment_bytes: usize, bytes: usize, milliseconds: u64) {
+        // Requests that were in flight together change it once, and small ones say only how long any answer takes.
+        if segment_bytes != self.bytes || bytes < self.bytes / SAYS_SOMETHING {
             return;
         }
         if milliseconds <= REQUEST_MS / 2 {
@@ -48,42 +51,39 @@ impl Growth {
 mod tests {
     use super::*;
 
-    const LIMITS: [usize; 2] = [100, 400];
-
     fn growth() -> Growth {
-        let [segment_bytes, quick_segment_bytes] = LIMITS;
-        Growth::new(&Limits { segment_bytes, quick_segment_bytes, ..Limits::default() })
+        Growth::new(&Limits { segment_bytes: 100, quick_segment_bytes: 400, ..Limits::default() })
     }
 
     #[test]
     fn it_doubles_once_for_requests_that_are_in_flight_together() {
         let mut growth = growth();
         for _ in 0..16 {
-            growth.observe(75, 100);
+            growth.observe(100, 75, REQUEST_MS / 2);
         }
         assert_eq!(growth.bytes(), 200);
-        growth.observe(150, 100);
-        growth.observe(300, 100);
+        growth.observe(200, 150, 100);
+        growth.observe(400, 300, 100);
         assert_eq!(growth.bytes(), 400, "more than the limit");
     }
 
     #[test]
     fn small_requests_say_nothing() {
         let mut growth = growth();
-        growth.observe(49, 1);
+        growth.observe(100, 24, 1);
         assert_eq!(growth.bytes(), 100);
     }
 
     #[test]
     fn it_halves_when_requests_take_too_long() {
         let mut growth = growth();
-        growth.observe(100, 100);
-        growth.observe(200, 100);
-        growth.observe(400, REQUEST_MS);
+        growth.observe(100, 100, 100);
+        growth.observe(200, 200, 100);
+        growth.observe(400, 400, REQUEST_MS);
         assert_eq!(growth.bytes(), 400, "in time, but twice as much would not be");
-        growth.observe(400, REQUEST_MS + 1);
-        growth.observe(400, REQUEST_MS + 1);
-        growth.observe(400, REQUEST_MS + 1);
+        for size in [400, 400, 200, 100] {
+            growth.observe(size, size, REQUEST_MS + 1);
+        }
         assert_eq!(growth.bytes(), 100, "less than the limit");
     }
 }

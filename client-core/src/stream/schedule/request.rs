@@ -1,6 +1,6 @@
 //! A request in flight.
 
-use super::segment::SegmentId;
+use super::segment::{Segment, SegmentId};
 use crate::federation::GuardianId;
 
 /// A request for sessions `from` up to `to`.
@@ -20,10 +20,23 @@ pub(super) struct Request {
     pub progress_at: u64,
     /// Bytes of the answer so far.
     pub bytes: usize,
+    /// How large segments were when it was sent.
+    pub segment_bytes: usize,
 }
 
 impl Request {
-    pub fn new(guardian: GuardianId, segment: SegmentId, from: u64, to: u64, now: u64) -> Self {
-        Request { guardian, segment, from, next: from, to, started: now, progress_at: now, bytes: 0 }
+    /// A request to `guardian` for the rest of a segment.
+    pub fn new<T>(guardian: GuardianId, segment: &Segment<T>, segment_bytes: usize, now: u64) -> Self {
+        Request {
+            guardian,
+            segment: segment.id,
+            from: segment.next,
+            next: segment.next,
+            to: segment.to,
+            started: now,
+            progress_at: now,
+            bytes: 0,
+            segment_bytes,
+        }
     }
 }
