@@ -29,6 +29,7 @@ mod submit;
 mod tests;
 mod update;
 mod verify;
+mod waker;
 
 use std::{
     cell::{Cell, RefCell},
@@ -48,9 +49,9 @@ use crate::{
     stream::Form,
 };
 
-use background::Waker;
 use live::Live;
 use progress::Running;
+use waker::Waker;
 
 pub use collect::Received;
 pub use error::{WalletError, WalletResult};
@@ -125,7 +126,7 @@ impl Wallet {
             every_session: Cell::new(false),
             snapshot_ms: Cell::new(0),
             urls_asked_at: Cell::new(0),
-            wakers: std::array::from_fn(|_| Waker::new()),
+            wakers: Default::default(),
             change_listener: RefCell::new(None),
             recovery_listener: RefCell::new(None),
         }))

@@ -4,16 +4,13 @@
 use std::task::Poll;
 
 use futures::{
-    StreamExt,
-    channel::mpsc,
     future::{Either, LocalBoxFuture, poll_fn, select},
-    lock::{Mutex, MutexGuard},
     pin_mut,
 };
 
 use rekindle_protocol::encoding::Canonical;
 
-use super::{Wallet, WalletError, WalletResult, keys};
+use super::{Wallet, WalletError, WalletResult, keys, waker::Waker};
 use crate::{
     backoff::{Backoff, MAX_DELAY_MS},
     platform::Batch,
@@ -22,30 +19,6 @@ use crate::{
 
 /// How often guardians are asked where they are reached, in milliseconds.
 const URLS_MS: u64 = 600_000;
-
-/// Lets whoever has something new to do interrupt the background's wait.
-pub(super) struct Waker {
-    sender: mpsc::Sender<()>,
-    receiver: Mutex<mpsc::Receiver<()>>,
-}
-
-impl Waker {
-    pub(super) fn new() -> Self {
-        // One place: a second wake before the first is noticed says nothing new.
-        let (sender, receiver) = mpsc::channel(0);
-        Self { sender, receiver: Mutex::new(receiver) }
-    }
-
-    /// The wakes, for one at a time.
-    pub(super) async fn wakes(&self) -> MutexGuard<'_, mpsc::Receiver<()>> {
-        self.receiver.lock().await
-    }
-
-    fn wake(&self) {
-        // A full channel has a wake waiting already.
-        let _ = self.sender.clone().try_send(());
-    }
-}
 
 impl Wallet {
     /// The wallet's background. Never returns by itself: the platform polls it for as long as the wallet is open and
@@ -113,7 +86,7 @@ impl Wallet {
                 }
             };
             let woken = wakes.next();
-            pin_mut!(rest);
+            pin_mut!(rest, woken);
             if let Either::Right(_) = select(rest, woken).await {
                 backoff.succeed();
             }

@@ -1,17 +1,11 @@
 //! Driving a recovery, and the record of it.
 
 use futures::{
-    StreamExt,
     future::{Either, select},
     pin_mut,
 };
 
-use super::{
-    Wallet, WalletResult,
-    background::{Next, Waker},
-    keys,
-    lane::PROGRESS_MS,
-};
+use super::{Wallet, WalletResult, background::Next, keys, lane::PROGRESS_MS, waker::Waker};
 use crate::{
     platform::Batch,
     recovery::{Phase, ReadAhead, RecoveryRecord},

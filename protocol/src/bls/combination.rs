@@ -9,7 +9,7 @@
 
 use bls12_381::{G2Affine, G2Projective, Scalar};
 
-use super::{BlindingFactor, BlsError, Signature, curve};
+use super::{BlindingFactor, BlsError, Signature, blinding::inverse, curve};
 use crate::bytes::G2Bytes;
 
 /// The coefficients that combine the shares of certain guardians.
@@ -54,7 +54,7 @@ impl Interpolation {
     pub fn new(guardians: &[u16]) -> Result<Self, BlsError> {
         let places: Vec<Scalar> = guardians.iter().map(|id| Scalar::from(u64::from(*id) + 1)).collect();
         // Zero, which has no inverse, for two shares of one guardian.
-        let inverse = Option::<Scalar>::from(differences(&places).invert()).ok_or(BlsError::TooFewShares)?;
+        let inverse = inverse(&differences(&places)).ok_or(BlsError::TooFewShares)?;
         let mut numerators = Vec::with_capacity(places.len());
         for own in 0..places.len() {
             let mut others = places.clone();
