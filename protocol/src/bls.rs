@@ -14,6 +14,7 @@ mod combination;
 mod curve;
 mod keys;
 mod points;
+mod sha256;
 
 pub use batch::{Batch, MessageHash};
 pub use blinding::{BlindingFactor, blind};

@@ -11,9 +11,8 @@ use bls12_381::{
     hash_to_curve::{ExpandMsgXmd, HashToField, MapToCurve},
     multi_miller_loop,
 };
-use sha2::Sha256;
 
-use super::{PublicKey, Signature, combination::sum_of_products};
+use super::{PublicKey, Signature, combination::sum_of_products, sha256::Sha256};
 
 type Field = <G2Projective as MapToCurve>::Field;
 
