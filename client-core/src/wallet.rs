@@ -107,7 +107,7 @@ struct Joined {
     api: Rc<FederationApi>,
     live: Live,
     /// The stored record of the recovery; `None` in a wallet that was created and has always been whole.
-    recovery: Option<RecoveryRecord>,
+    recovery: Option<Rc<RecoveryRecord>>,
     /// The stored record of the backup at the guardians.
     backup: BackupState,
 }
@@ -172,7 +172,7 @@ impl Wallet {
     /// The context, if money can be moved: a federation is joined, and what the wallet owns is known.
     fn ready(&self) -> WalletResult<Rc<WalletContext>> {
         let context = self.joined()?;
-        let is_known = |record: RecoveryRecord| record.is_live() && record.aside(Mint::KIND).is_none();
+        let is_known = |record: Rc<RecoveryRecord>| record.is_live() && record.aside(Mint::KIND).is_none();
         if self.record().is_none_or(is_known) {
             Ok(context)
         } else {

@@ -1,5 +1,7 @@
 //! Following history: deposits arrive, tokens get redeemed, another device on the same seed acts.
 
+use std::rc::Rc;
+
 use rekindle_protocol::{chain::ChainPosition, session::HashedSession};
 
 use super::{Wallet, WalletError, WalletResult, keys, live::Live, pending::decide_all, update::Update};
@@ -89,9 +91,10 @@ impl Wallet {
         failures: &[ModuleFailure],
         now: u64,
         batch: &mut Batch,
-    ) -> RecoveryRecord {
+    ) -> Rc<RecoveryRecord> {
         let federation = live.scanner.context().federation;
-        let mut record = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation));
+        let mut stored = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation).into());
+        let record = Rc::make_mut(&mut stored);
         for ModuleFailure { kind, error } in failures {
             let fed = live.scanner.fed().filter(|module| module.kind() == *kind);
             fed.for_each(|module| module.store(batch));
@@ -99,6 +102,6 @@ impl Wallet {
             live.scanner.aside.insert(kind);
         }
         batch.put(keys::RECOVERY, record.write());
-        record
+        stored
     }
 }

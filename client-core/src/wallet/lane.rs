@@ -107,7 +107,7 @@ impl Wallet {
                 false => drop_states(record, &failures, now),
             };
             self.commit_record(batch, &change).await?;
-            change(&mut record);
+            change(Rc::make_mut(&mut record));
         }
         if lane.is_none() {
             self.0.running.borrow_mut().found = modules.findings();
@@ -151,7 +151,8 @@ impl Wallet {
         scanner.fed().for_each(|module| module.store(&mut batch));
         {
             let _committing = self.0.committing.lock().await;
-            let Some(mut record) = self.record() else { return Ok(false) };
+            let Some(mut stored) = self.record() else { return Ok(false) };
+            let record = Rc::make_mut(&mut stored);
             if let Some(kind) = lane {
                 let here =
                     record.aside.iter_mut().find(|aside| aside.module == kind && aside.position == from);
@@ -166,7 +167,7 @@ impl Wallet {
                 record.verifications += portion.verifications;
                 record.snapshots += 1;
             }
-            self.store_record(record, batch).await?;
+            self.store_record(stored, batch).await?;
         }
         if lane.is_none() {
             // What was read ahead is part of the record now.
@@ -187,7 +188,8 @@ impl Wallet {
         let _following = self.0.following.lock().await;
         let mut update = self.update().await?;
         let Update { live, batch, .. } = &mut update;
-        let Some(mut record) = self.record() else { return Ok(false) };
+        let Some(mut stored) = self.record() else { return Ok(false) };
+        let record = Rc::make_mut(&mut stored);
         if let Some(kind) = lane {
             // What was applied ahead of its session the module has not seen: that session comes first.
             let is_here = live.scanner.position == scanner.position && live.scanner.ahead.is_empty();
@@ -207,7 +209,7 @@ impl Wallet {
         scanner.fed().for_each(|module| module.finalize(batch));
         batch.put(keys::RECOVERY, record.write());
         update.commit().await?;
-        self.set_record(record);
+        self.set_record(stored);
         self.wake();
         self.tell_progress();
         Ok(true)

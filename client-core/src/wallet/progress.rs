@@ -59,8 +59,8 @@ impl Wallet {
             snapshots: record.snapshots,
             verifications: record.verifications,
             restored: record.restored,
-            dropped: record.dropped,
-            failing: record.aside.into_iter().map(FailingModule::from).collect(),
+            dropped: record.dropped.clone(),
+            failing: record.aside.iter().map(FailingModule::from).collect(),
         })
     }
 
@@ -167,8 +167,8 @@ fn state_of(
     }
 }
 
-impl From<Aside> for FailingModule {
-    fn from(aside: Aside) -> Self {
-        Self { module: aside.module, message: aside.reason, next_attempt: aside.next_attempt }
+impl From<&Aside> for FailingModule {
+    fn from(aside: &Aside) -> Self {
+        Self { module: aside.module.clone(), message: aside.reason.clone(), next_attempt: aside.next_attempt }
     }
 }

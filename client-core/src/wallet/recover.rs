@@ -1,5 +1,7 @@
 //! Driving a recovery, and the record of it.
 
+use std::rc::Rc;
+
 use futures::{
     future::{Either, select},
     pin_mut,
@@ -100,23 +102,25 @@ impl Wallet {
         Ok(())
     }
 
-    pub(super) fn record(&self) -> Option<RecoveryRecord> {
+    /// The record of the recovery, as it is now.
+    pub(super) fn record(&self) -> Option<Rc<RecoveryRecord>> {
         self.0.joined.borrow().as_ref().and_then(|joined| joined.recovery.clone())
     }
 
     pub(super) fn change_record(&self, change: impl FnOnce(&mut RecoveryRecord)) {
         if let Some(record) = self.0.joined.borrow_mut().as_mut().and_then(|joined| joined.recovery.as_mut())
         {
-            change(record);
+            change(Rc::make_mut(record));
         }
     }
 
     /// Takes in what was stored.
-    pub(super) fn set_record(&self, record: RecoveryRecord) {
+    pub(super) fn set_record(&self, mut record: Rc<RecoveryRecord>) {
         if let Some(joined) = self.0.joined.borrow_mut().as_mut() {
             // Pausing waits for nobody.
             let paused = joined.recovery.as_ref().is_some_and(|current| current.paused);
-            joined.recovery = Some(RecoveryRecord { paused, ..record });
+            Rc::make_mut(&mut record).paused = paused;
+            joined.recovery = Some(record);
         }
     }
 
@@ -128,13 +132,17 @@ impl Wallet {
     ) -> WalletResult<()> {
         let federation = self.joined()?.federation;
         let _committing = self.0.committing.lock().await;
-        let mut record = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation));
-        change(&mut record);
+        let mut record = self.record().unwrap_or_else(|| RecoveryRecord::whole(federation).into());
+        change(Rc::make_mut(&mut record));
         self.store_record(record, batch).await
     }
 
     /// Commits a record together with a batch. For whoever holds the lock for it.
-    pub(super) async fn store_record(&self, record: RecoveryRecord, mut batch: Batch) -> WalletResult<()> {
+    pub(super) async fn store_record(
+        &self,
+        record: Rc<RecoveryRecord>,
+        mut batch: Batch,
+    ) -> WalletResult<()> {
         batch.put(keys::RECOVERY, record.write());
         self.platform().store.commit(batch).await?;
         self.set_record(record);

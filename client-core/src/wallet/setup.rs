@@ -230,7 +230,7 @@ async fn join(platform: &Platform, context: Rc<WalletContext>, api: FederationAp
     live.scanner.aside = recovery.as_ref().map(aside_kinds).unwrap_or_default();
     let backup = platform.store.get(keys::BACKUP.as_bytes()).await?;
     let backup = backup.map(|bytes| BackupState::read(&bytes)).unwrap_or_default();
-    Ok(Joined { context, api: Rc::new(api), live, recovery, backup })
+    Ok(Joined { context, api: Rc::new(api), live, recovery: recovery.map(Rc::new), backup })
 }
 
 /// The position after the newest signed session: a wallet with fresh words has no business before it.

@@ -29,7 +29,7 @@ impl Wallet {
     pub async fn steer_recovery(&self, how: Steer) -> WalletResult<()> {
         self.joined()?;
         let record = self.record();
-        let has = |test: fn(&RecoveryRecord) -> bool| record.as_ref().is_some_and(test);
+        let has = |test: fn(&RecoveryRecord) -> bool| record.as_deref().is_some_and(test);
         let how = match how {
             Steer::Resume if has(|record| record.phase == Phase::Cancelled) => Steer::Restart,
             how => how,

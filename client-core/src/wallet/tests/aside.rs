@@ -185,7 +185,7 @@ async fn a_module_that_fails_in_a_recovery_stays_at_its_snapshot() {
     world.guardians.accept(unreadable(&alice));
     let restored = Wallet::open(platform).await.unwrap();
     finish(&restored).await;
-    let aside = restored.record().unwrap().aside;
+    let aside = &restored.record().unwrap().aside;
     assert_eq!((aside.len(), aside[0].position.next), (1, 100));
 }
 
@@ -197,7 +197,7 @@ async fn a_live_module_that_fails_goes_on_from_where_it_was() {
     let position = alice.with_live(|live| live.scanner.position).unwrap();
     world.guardians.accept(unreadable(&alice));
     alice.catch_up().await.unwrap();
-    let aside = alice.record().unwrap().aside;
+    let aside = &alice.record().unwrap().aside;
     assert_eq!((aside.len(), &*aside[0].module, aside[0].position), (1, Mint::KIND, position));
     let saved = alice.platform().store.get(format!("{RUNNING_PREFIX}{}", Mint::KIND).as_bytes()).await;
     assert!(saved == Ok(alice.with_live(|live| live.scanner.modules.mint.snapshot())), "its state is saved");
