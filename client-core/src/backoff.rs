@@ -108,6 +108,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::sorted::SortedSet;
 
     proptest! {
         #[test]
@@ -118,6 +119,21 @@ mod tests {
                 let ceiling = (MIN_DELAY_MS << index.min(20)).min(MAX_DELAY_MS);
                 prop_assert!(delay >= MIN_DELAY_MS && delay >= ceiling / 2 && delay <= ceiling);
             }
+        }
+
+        #[test]
+        fn pauses_are_spread_over_half_their_length(failures in 3..30, random: u64) {
+            let pause = |random| {
+                let mut backoff = Backoff::default();
+                for _ in 0..failures {
+                    backoff.fail(None, random);
+                }
+                backoff.fail(None, random)
+            };
+            let longest = (MIN_DELAY_MS << failures.min(20)).min(MAX_DELAY_MS);
+            let within: SortedSet<u64> = (0..64).map(|step| pause(random.wrapping_add(step * longest / 127))).collect();
+            let (first, last) = (within.iter().min(), within.iter().max());
+            prop_assert!(first < Some(&(longest * 5 / 8)) && last > Some(&(longest * 7 / 8)), "{within:?} of {longest}");
         }
 
         #[test]

@@ -9,6 +9,7 @@ use rekindle_protocol::chain::ChainError;
 
 use super::schedule::{Limits, RequestId, Schedule, Start};
 use crate::{
+    backoff::RetryBudget,
     federation::{GuardianFault, GuardianId, Guardians},
     platform::TransportError,
 };
@@ -35,6 +36,8 @@ enum Kind {
     DownUntil(u64),
     /// Serves a web page.
     Page,
+    /// Refuses every other connection.
+    Flaky,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -177,13 +180,18 @@ impl World {
 
     fn serve(&mut self, start: Start) {
         let Simulated { kind, latency_ms, speed } = self.guardians[usize::from(start.guardian)];
-        let id = start.id;
+        let (id, guardian) = (start.id, start.guardian);
         let fits = (start.max_bytes / SESSION_BYTES).max(1) as u64;
         let from = start.from;
         self.requests.push((self.now, start.guardian, start));
         let answered = self.now + latency_ms;
+        let refuses = match kind {
+            Kind::DownUntil(until) => self.now < until,
+            Kind::Flaky => self.requests_to(guardian) % 2 == 1,
+            _ => false,
+        };
         match kind {
-            Kind::DownUntil(until) if self.now < until => {
+            _ if refuses => {
                 let refused = TransportError::Unreachable("refused".to_owned());
                 return self.later(answered, id, Happening::Failed(refused.into()));
             }
@@ -397,6 +405,21 @@ fn a_federation_that_is_down_sees_a_trickle() {
     let last = during(1_800_000, 3_600_000);
     // Every two minutes or less from each guardian, and never more than one a minute.
     assert!((4 * 15..=4 * 30).contains(&last), "{last} requests in the last half hour");
+}
+
+#[test]
+fn guardians_that_fail_every_other_time_see_as_many_retries_as_there_is_budget_for() {
+    const SECONDS: u64 = 20;
+    let flaky = Simulated { kind: Kind::Flaky, latency_ms: 1, speed: 1_000 };
+    let mut world = World::new(vec![flaky; 4], u64::MAX, small());
+    assert!(!world.run(SECONDS * 1_000));
+    // What was asked for before is asked for again.
+    let segments: BTreeSet<u64> = world.requests.iter().map(|(_, _, start)| start.from).collect();
+    let retries = (world.requests.len() - segments.len()) as u64;
+    let served = world.requests.len() as u64 / 2;
+    let budget =
+        RetryBudget::CAPACITY + RetryBudget::PER_SECOND * SECONDS + served / RetryBudget::SUCCESSES_PER_RETRY;
+    assert!((budget / 2..=budget).contains(&retries), "{retries} retries of {budget}, {served} were served");
 }
 
 #[test]

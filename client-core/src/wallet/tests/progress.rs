@@ -3,7 +3,11 @@
 use std::cell::Cell;
 
 use super::*;
-use crate::platform::{Batch, KeyValue, RandomError, Scan, Store, StoreResult};
+use crate::{
+    platform::{Batch, KeyValue, RandomError, Scan, Store, StoreResult},
+    sorted::SortedSet,
+    testing::meddler::Meddler,
+};
 
 #[tokio::test(start_paused = true)]
 async fn progress_rises_in_steps_to_exactly_what_there_is() {
@@ -43,6 +47,43 @@ async fn progress_rises_in_steps_to_exactly_what_there_is() {
         (last.state, last.sessions_done, last.sessions_total),
         (RecoveryState::Done, sessions, sessions)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn progress_tells_what_goes_on_and_nothing_is_downloaded_twice() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.with(|federation| (0..2_000).for_each(|_| drop(federation.close(vec![]).clone())));
+    world.fund(&alice, 10).await;
+    world.guardians.serve_at_most(100);
+    let slow = Rc::new(Slow { inner: world.guardians.clone(), runtime: world.runtime.clone() });
+    let transport = Meddler::new(slow, |_| None);
+    let platform = Platform { transport: transport.clone(), ..world.platform() };
+    let restored = Wallet::recover(platform, &alice.seed_words(), &world.invite).await.unwrap();
+    let told = Rc::new(RefCell::new(Vec::new()));
+    let listener = told.clone();
+    restored.on_recovery(Rc::new(move |progress| listener.borrow_mut().push(progress)));
+    finish(&restored).await;
+    assert!(restored.recovery().unwrap().snapshots > 1);
+    let mut asked: Vec<_> = transport.log().into_iter().map(|request| request.url).collect();
+    asked.retain(|url| url.contains("/recovery?"));
+    let begins: SortedSet<_> = asked.iter().map(|url| url.split(['=', '&']).nth(1)).collect();
+    assert_eq!(begins.len(), asked.len(), "{asked:?}");
+
+    let told = told.borrow();
+    let reading: Vec<_> = told
+        .iter()
+        .filter(|progress| {
+            progress.state == RecoveryState::Running
+                && (1..progress.sessions_total).contains(&progress.sessions_done)
+        })
+        .collect();
+    assert!(reading.iter().any(|progress| (1..1_010).contains(&progress.found.sats)), "{reading:?}");
+    assert!(reading.iter().any(|progress| progress.bytes > 0 && progress.sessions_per_second > 0.0));
+    assert!(reading.iter().any(|progress| progress.time_left.is_some_and(|left| left > 0)));
+    assert!(reading.iter().all(|progress| progress.guardians_in_use.iter().all(|guardian| *guardian < 4)));
+    assert!(reading.iter().any(|progress| !progress.guardians_in_use.is_empty()));
+    assert_eq!(told.last().map(|progress| progress.found.sats), Some(1_010));
 }
 
 /// Guardians far away.

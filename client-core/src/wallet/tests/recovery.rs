@@ -1,6 +1,11 @@
 //! A recovery against guardians that are bad, gone or slow, and with stored progress of no use.
 
 use super::*;
+use crate::{
+    platform::Method,
+    recovery::{KINDS, RUNNING_PREFIX},
+    testing::meddler::Meddler,
+};
 
 #[tokio::test(start_paused = true)]
 async fn recovery_survives_one_bad_guardian_of_any_kind() {
@@ -141,4 +146,106 @@ async fn a_wrong_share_among_many_names_its_guardian_and_nobody_else() {
     }
     // Two honest guardians may be faster; not in all four cases.
     assert!(found > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn guardians_learn_nothing_of_single_notes() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    world.guardians.with(|federation| (0..20).for_each(|_| drop(federation.close(vec![]).clone())));
+    alice.send(Amount(123)).await.unwrap();
+    alice.catch_up().await.unwrap();
+    let transport = Meddler::new(Rc::new(world.guardians.clone()), |_| None);
+    let platform = Platform { transport: transport.clone(), ..world.platform() };
+    let restored = world.recover_on(platform, &alice.seed_words()).await;
+    assert_eq!(overview(&restored), overview(&alice));
+    // Whoever asks for sessions, for the shares of all their outputs and for nothing else names no note.
+    let asked = transport.log();
+    assert!(asked.iter().any(|request| request.url.ends_with("/signatures")));
+    for request in asked {
+        let path = request.url.split('/').nth(4).map(|part| part.split('?').next());
+        let is_general =
+            matches!(path, Some(Some("config" | "announcements" | "sessions" | "recovery" | "backups")));
+        assert!(request.method == Method::Get && is_general, "{}", request.url);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_received_survives_progress_that_cannot_be_used() {
+    for lost_record in [false, true] {
+        let world = World::new();
+        let alice = world.funded(1_000).await;
+        let sent = alice.send(Amount(70)).await.unwrap();
+        let platform = world.platform();
+        let restored = world.recover_on(platform.clone(), &alice.seed_words()).await;
+        let bob = world.funded(500).await;
+        let from_bob = bob.send(Amount(30)).await.unwrap();
+        (0..4).for_each(|guardian| world.guardians.set(guardian, Behaviour::Down));
+        restored.reclaim(&sent.txid).await.unwrap_err();
+        restored.redeem(&from_bob.token).await.unwrap_err();
+        let position = restored.with_live(|live| live.scanner.position).unwrap();
+        let federation = restored.context().unwrap().federation;
+        drop(restored);
+        let record = RecoveryRecord { position, ..RecoveryRecord::new(federation) };
+        let mut batch = Batch::new();
+        for kind in KINDS {
+            batch.put(format!("{RUNNING_PREFIX}{kind}"), [98, 1, 2]);
+        }
+        batch.put(keys::RECOVERY, if lost_record { vec![99] } else { record.write() });
+        platform.store.commit(batch).await.unwrap();
+        // The page that begins again is closed before it has come any further.
+        let restored = Wallet::open(platform.clone()).await.unwrap();
+        with_background(&restored, world.runtime.sleep(1_000)).await;
+        drop(restored);
+        (0..4).for_each(|guardian| world.guardians.set(guardian, Behaviour::Honest));
+        let restored = Wallet::open(platform).await.unwrap();
+        let deadline = world.runtime.now() + 600_000;
+        let settled = async {
+            while restored.is_recovering() || spendable(&restored) < 1_030 {
+                assert!(world.runtime.now() < deadline, "{:?}", restored.balance());
+                world.runtime.sleep(100).await;
+            }
+        };
+        with_background(&restored, settled).await;
+        assert!(restored.recovery().unwrap().dropped.is_some());
+        assert_eq!(restored.balance(), Balance { spendable: 1_030, ..Balance::default() });
+        assert_eq!(bob.redeem(&sent.token).await.unwrap_err(), WalletError::TokenSpent.into());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_stored_is_there_without_guardians() {
+    let world = World::new();
+    let alice = aside::history(&world).await;
+    let platform = aside::interrupted(&world, &alice).await;
+    (0..4).for_each(|guardian| world.guardians.set(guardian, Behaviour::Down));
+    for platform in [platform, alice.platform().clone()] {
+        let wallet = Wallet::open(platform).await.unwrap();
+        let (before, done) = (overview(&wallet), wallet.recovery().map(|progress| progress.sessions_done));
+        with_background(&wallet, world.runtime.sleep(60_000)).await;
+        assert_eq!(overview(&wallet), before);
+        assert_eq!(wallet.recovery().map(|progress| progress.sessions_done), done);
+        match done {
+            Some(done) => assert_eq!((done, wallet.recovery().unwrap().state), (100, RecoveryState::Waiting)),
+            None => assert_eq!(before, overview(&alice)),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_recovered_wallet_follows_the_index() {
+    let world = World::new();
+    let alice = world.funded(1_000).await;
+    let transport = Meddler::new(Rc::new(world.guardians.clone()), |_| None);
+    let platform = Platform { transport: transport.clone(), ..world.platform() };
+    let restored = world.recover_on(platform, &alice.seed_words()).await;
+    let known = transport.log().len();
+    world.guardians.with(|federation| (0..20).for_each(|_| drop(federation.close(vec![]).clone())));
+    world.fund(&alice, 30).await;
+    restored.catch_up().await.unwrap();
+    alice.catch_up().await.unwrap();
+    assert_eq!(overview(&restored).1.len(), overview(&alice).1.len());
+    let asked = transport.log().split_off(known);
+    assert!(asked.iter().any(|request| request.url.contains("/recovery?")));
+    assert!(!asked.iter().any(|request| request.url.contains("/sessions?")), "whole sessions were asked for");
 }
