@@ -4,8 +4,9 @@
 //
 // How much of history is the wallet's own decides what its recovery takes, so two wallets are measured: `index` and
 // `sessions` recover one that had to do with one in 5,000 transactions, as somebody's does who pays a few times a week in a
-// federation with a million payments, and `busy` one that had to do with one in 200, thousands of them. Each result
-// says how many operations the wallet had.
+// federation with a million payments, and `busy` one that had to do with one in 200. `notes` recovers one that holds a
+// thousand notes, and is about how long these take to be completed. Each result says how many operations the wallet had
+// and how many notes it holds.
 //
 // The first two are measured on 100,000 sessions, which with ten transactions each are a million of them: what it takes to
 // begin hardly shows then. Such histories take 8 GB of disk while they are measured; `--sessions` and `--tx` make others.
@@ -25,6 +26,7 @@ const KINDS = [
   { kind: 'index', form: 'index', every: 5_000, usual: { sessions: 100_000, tx: 10 } },
   { kind: 'sessions', form: 'sessions', every: 5_000, usual: { sessions: 100_000, tx: 4 } },
   { kind: 'busy', form: 'index', every: 200, usual: { sessions: 10_000, tx: 4 } },
+  { kind: 'notes', form: 'index', every: 20, notes: 1_000, usual: { sessions: 2_000, tx: 4 } },
 ];
 
 /** So many times each recovery is measured, in a browser on a device of its own each time. The one in the middle is told. */
@@ -44,11 +46,12 @@ export async function run({ wants }) {
     await runProgram('cargo', ['build', '--release', '-p', 'rekindle-tests', '--bin', 'recover'], { label: 'compiling the native wallet' });
   }
   const results = {};
-  for (const { kind, form, every, usual } of kinds) {
+  for (const { kind, form, every, notes, usual } of kinds) {
     const { sessions, tx } = options(usual);
-    await withForgedFederation({ sessions, tx, every }, async (forged) => {
+    await withForgedFederation({ sessions, tx, every, notes }, async (forged) => {
       for (const platform of wanted(kind)) {
-        const measured = { ...(await ways[platform](forged, form)), operations: forged.expected.operations };
+        const { operations, unspent_notes } = forged.expected;
+        const measured = { ...(await ways[platform](forged, form)), operations, notes: unspent_notes };
         for (const [measure, value] of Object.entries(measured)) results[`${prefix}.${kind}.${platform}.${measure}`] = value;
       }
     });

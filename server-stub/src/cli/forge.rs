@@ -24,6 +24,9 @@ pub struct Forge {
     /// One in so many transactions has to do with the wallet, more in short histories.
     #[arg(long, value_name = "N", default_value_t = 200)]
     wallet_every: usize,
+    /// About how many notes the wallet holds in the end.
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    wallet_notes: usize,
     /// A file with the twelve words of the wallet that lives in the history.
     #[arg(long, value_name = "WORDS-FILE")]
     wallet: PathBuf,
@@ -44,6 +47,7 @@ impl Forge {
                 parts: self.parts,
                 seed: self.seed,
                 wallet_every: self.wallet_every,
+                wallet_notes: self.wallet_notes,
             },
             guardians: self.guardians,
             wallet: self.wallet,

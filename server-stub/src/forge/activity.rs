@@ -15,15 +15,14 @@ use rekindle_protocol::{
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Options,
     author::{Author, Draft, OwnedNote, Spendable, plain_memo, split},
     stream::Stream,
 };
 
 /// Below this balance the wallet takes in money, in sats.
 const LOW_BALANCE: usize = 20_000;
-/// How many notes it likes to hold: of what is more it spends some of the smallest along with what it must.
-const KEPT_NOTES: usize = 50;
-/// How many of them at a time.
+/// How many of the notes that are too many it spends at a time.
 const CONSOLIDATED: usize = 20;
 /// The longest chain of transactions that one decision leads to.
 pub const LONGEST_CHAIN: usize = 3;
@@ -59,18 +58,21 @@ pub struct Activity<'a> {
     stream: Stream,
     due: VecDeque<Due>,
     notes: Vec<OwnedNote>,
+    /// How many it likes to hold: of what is more it spends some of the smallest along with what it must.
+    kept_notes: usize,
     expected: Expected,
 }
 
 impl<'a> Activity<'a> {
     /// Nothing has happened yet.
-    pub fn new(seed: u64, owner: Author<'a>, stranger: Author<'a>) -> Self {
+    pub fn new(options: &Options, owner: Author<'a>, stranger: Author<'a>) -> Self {
         Self {
             owner,
             stranger,
-            stream: Stream::new(seed, "activity"),
+            stream: Stream::new(options.seed, "activity"),
             due: VecDeque::new(),
             notes: Vec::new(),
+            kept_notes: options.wallet_notes,
             expected: Expected::default(),
         }
     }
@@ -219,7 +221,7 @@ impl<'a> Activity<'a> {
         {
             taken.push(note);
         }
-        let small = self.notes.len().saturating_sub(KEPT_NOTES).min(CONSOLIDATED);
+        let small = self.notes.len().saturating_sub(self.kept_notes).min(CONSOLIDATED);
         taken.extend(self.notes.drain(..small));
         let change = Amount(total(&taken).saturating_sub(amount.0));
         (spend(taken), change)

@@ -71,11 +71,20 @@ pub struct Options {
     pub seed: u64,
     /// One in so many transactions has to do with the wallet; more of them if there would be too few to matter.
     pub wallet_every: usize,
+    /// About how many notes the wallet holds in the end, where it has to do with enough transactions.
+    pub wallet_notes: usize,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { sessions: 1_000, transactions_per_session: 4, parts: 5, seed: 1, wallet_every: 200 }
+        Self {
+            sessions: 1_000,
+            transactions_per_session: 4,
+            parts: 5,
+            seed: 1,
+            wallet_every: 200,
+            wallet_notes: 50,
+        }
     }
 }
 
@@ -139,7 +148,7 @@ pub fn forge(
         SeedWords::from_entropy(&Stream::new(options.seed, "other").bytes()).wallet_secret(&place.federation);
     let author = |wallet| Author { place, wallet, secrets: &secrets };
     let store = Store::create(path, &config)?;
-    let mut script = Script::new(options, Activity::new(options.seed, author(&wallet), author(&other)));
+    let mut script = Script::new(options, Activity::new(options, author(&wallet), author(&other)));
     let mut strangers = Strangers::new(options.seed, place.mint, options.parts, &secrets);
     let mut chain = Chain::new(place.federation);
     let mut valid = Vec::new();

@@ -26,8 +26,14 @@ use crate::{
     node::{self, NodeSetup, Settings, StateMachine},
 };
 
-const OPTIONS: Options =
-    Options { sessions: 60, transactions_per_session: 4, parts: 2, seed: 3, wallet_every: 200 };
+const OPTIONS: Options = Options {
+    sessions: 60,
+    transactions_per_session: 4,
+    parts: 2,
+    seed: 3,
+    wallet_every: 200,
+    wallet_notes: 50,
+};
 
 fn words() -> SeedWords {
     SeedWords::from_entropy(&[9; 16])
@@ -188,7 +194,8 @@ fn the_wallet_finds_what_it_must_and_nothing_of_it_is_forged() {
 fn nothing_is_left_half_done_at_the_end() {
     for (seed, sessions) in [(5, 7), (6, 23), (7, 100)] {
         let dir = tempfile::tempdir().unwrap();
-        let options = Options { sessions, seed, transactions_per_session: 3, wallet_every: 3, parts: 1 };
+        let options =
+            Options { sessions, seed, transactions_per_session: 3, wallet_every: 3, parts: 1, ..OPTIONS };
         let (dealt, summary) = forge_at(dir.path(), 1, &options);
         let place = Place::of(&dealt.config).unwrap();
         let wallet = words().wallet_secret(&place.federation);
@@ -196,6 +203,16 @@ fn nothing_is_left_half_done_at_the_end() {
         assert_eq!(recover(&read_sessions(&db), &wallet, &place).expected, summary.expected);
         let audit = Audit::read(&db.read().unwrap()).unwrap();
         assert!(audit.is_balanced() && audit.credited == audit.claimed, "{audit:?}");
+    }
+}
+
+#[test]
+fn the_wallet_holds_about_as_many_notes_as_are_asked_for() {
+    for notes in [50, 200] {
+        let dir = tempfile::tempdir().unwrap();
+        let options = Options { sessions: 200, wallet_every: 4, parts: 1, wallet_notes: notes, ..OPTIONS };
+        let held = forge_at(dir.path(), 1, &options).1.expected.unspent_notes;
+        assert!((notes..notes + 60).contains(&held), "{held} instead of {notes}");
     }
 }
 

@@ -35,14 +35,15 @@ export const withFreshFederation = (use, guardians = 4) => inFolder((data) => wi
 
 /**
  * Calls `use` with the data folder of 4 guardians that have a forged history, the file with the words of the
- * wallet in it, and what that wallet must find. One in `every` transactions has to do with it.
+ * wallet in it, and what that wallet must find. One in `every` transactions has to do with it, and in the end it holds about so
+ * many `notes`.
  */
-export function withForgedHistory({ sessions, tx, every = 200 }, use) {
+export function withForgedHistory({ sessions, tx, every = 200, notes = 50 }, use) {
   return inFolder(async (folder) => {
     const [words, data] = [join(folder, 'words'), join(folder, 'data')];
     writeFileSync(words, WORDS);
-    const sizes = ['--sessions', String(sessions), '--tx-per-session', String(tx), '--wallet-every', String(every)];
-    await run(guardianBinary, ['forge', ...sizes, '--wallet', words, '--data', data], { label: 'forging history' });
+    const wallet = ['--wallet', words, '--wallet-every', String(every), '--wallet-notes', String(notes)];
+    await run(guardianBinary, ['forge', '--sessions', String(sessions), '--tx-per-session', String(tx), ...wallet, '--data', data], { label: 'forging history' });
     const expected = JSON.parse(readFileSync(join(data, 'forge.json'), 'utf8'));
     return use({ data, words, expected });
   });

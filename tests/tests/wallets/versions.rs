@@ -72,8 +72,14 @@ impl Forged {
         let dir = tempfile::tempdir().unwrap();
         let (words, data) = (dir.path().join("words"), dir.path().join("data"));
         std::fs::write(&words, WORDS).unwrap();
-        let options =
-            forge::Options { sessions: 60, transactions_per_session: 3, parts: 2, seed: 5, wallet_every: 10 };
+        let options = forge::Options {
+            sessions: 60,
+            transactions_per_session: 3,
+            parts: 2,
+            seed: 5,
+            wallet_every: 10,
+            ..forge::Options::default()
+        };
         let order = forge::Order { options, guardians: 4, wallet: words, data: data.clone() };
         let balance_sats = forge::run(&order, |_| {}).unwrap().expected.balance_sats;
         Self { data, balance_sats, _dir: dir }
