@@ -6,8 +6,8 @@
 
 use core::ops::{Deref, DerefMut};
 
-use borsh::{BorshDeserialize, BorshSerialize, io};
 use litemap::LiteMap;
+use rekindle_protocol::encoding::{Decode, Decoder, Encode};
 
 /// A map in the order of its keys, with a canonical encoding: the number of entries (4 bytes), then each key with its
 /// value in rising order.
@@ -62,28 +62,30 @@ impl<K, V> IntoIterator for SortedMap<K, V> {
     }
 }
 
-impl<K: BorshSerialize, V: BorshSerialize> BorshSerialize for SortedMap<K, V> {
-    fn serialize<W: io::Write>(&self, writer: &mut W) -> io::Result<()> {
-        self.0.as_slice().serialize(writer)
+impl<K: Encode, V: Encode> Encode for SortedMap<K, V> {
+    fn encode(&self, to: &mut Vec<u8>) {
+        self.0.as_slice().encode(to);
     }
 }
 
-impl<K: BorshDeserialize + Ord, V: BorshDeserialize> BorshDeserialize for SortedMap<K, V> {
-    fn deserialize_reader<R: io::Read>(reader: &mut R) -> io::Result<Self> {
-        let count = u32::deserialize_reader(reader)?;
+impl<K: Decode + Ord, V: Decode> Decode for SortedMap<K, V> {
+    fn decode(from: &mut Decoder<'_>) -> Self {
         let mut map = Self::new();
-        for _ in 0..count {
-            let (key, value) = (K::deserialize_reader(reader)?, V::deserialize_reader(reader)?);
+        for _ in 0..u32::decode(from) {
+            let (key, value) = Decode::decode(from);
             if map.try_append(key, value).is_some() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "keys are out of order"));
+                from.fail("keys are out of order");
+            }
+            if from.failure().is_some() {
+                break;
             }
         }
-        Ok(map)
+        map
     }
 }
 
 /// A set in the order of its elements, encoded like a [`SortedMap`] without values.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct SortedSet<K: Ord>(SortedMap<K, ()>);
 
 impl<K: Ord> SortedSet<K> {
@@ -140,7 +142,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
 
     use proptest::{collection::vec, prelude::*};
-    use rekindle_protocol::encoding::Canonical;
+    use rekindle_protocol::encoding::{self, Canonical};
 
     use super::*;
 
@@ -160,7 +162,7 @@ mod tests {
             }
             prop_assert!(map.iter().eq(tree.iter()));
             prop_assert!(set.iter().eq(tree_set.iter()));
-            prop_assert_eq!(map.to_bytes(), borsh::to_vec(&tree).unwrap());
+            prop_assert_eq!(map.to_bytes(), encoding::to_bytes(&tree));
             prop_assert_eq!(SortedMap::from_bytes(&map.to_bytes()).unwrap(), map);
             prop_assert_eq!(SortedSet::from_bytes(&set.to_bytes()).unwrap(), set);
         }

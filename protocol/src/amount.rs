@@ -1,23 +1,11 @@
 //! Amounts of money.
 
-use borsh::{BorshDeserialize, BorshSerialize};
+use crate::encoding::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 /// A number of sats. Arithmetic is checked: a sum that overflows is an error, never a small number.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Amount(pub u64);

@@ -5,12 +5,11 @@
 
 mod status;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bytes::{Challenge, FederationId, Hash, SchnorrKey, SchnorrSignature},
-    encoding::{self, Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Encode},
     hash::Context,
     schnorr,
     session::MAX_SESSION_BYTES,
@@ -107,10 +106,10 @@ pub const CHALLENGE_PARAMETER: &str = "challenge";
 
 /// An answer signed by its guardian over federation, path, the wallet's challenge and the answer, so that whatever
 /// stands in front of several guardians can't speak for them.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Attested {
     /// Canonical encoding of the answer.
-    #[borsh(deserialize_with = "encoding::bytes::<MAX_SESSION_BYTES, _>")]
+    #[encoding(bytes = MAX_SESSION_BYTES)]
     #[serde(with = "hex::serde")]
     pub answer: Vec<u8>,
     /// The guardian's BIP-340 signature.
@@ -180,7 +179,7 @@ impl Attested {
 }
 
 /// What became of a transaction.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum TransactionStatus {
     /// Never seen, or forgotten.
@@ -197,17 +196,17 @@ pub enum TransactionStatus {
 }
 
 /// Why a transaction was rejected.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Rejection {
     /// What is wrong.
     pub reason: RejectionReason,
     /// The same for people.
-    #[borsh(deserialize_with = "encoding::text::<MAX_REASON_BYTES, _>")]
+    #[encoding(text = MAX_REASON_BYTES)]
     pub detail: String,
 }
 
 /// What is wrong with a rejected transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "code")]
 pub enum RejectionReason {
     /// An input is spent already. The wallet believes it when it sees that session signed.

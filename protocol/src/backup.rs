@@ -4,12 +4,11 @@
 //! bytes in one of five lengths. Only the owner of the key can write, and only the seed opens what is written (see
 //! [`crate::ownership`]).
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bytes::{FederationId, Hash, SchnorrKey, SchnorrSignature},
-    encoding,
+    encoding::{Decode, Encode},
     hash::Context,
     schnorr,
 };
@@ -20,12 +19,12 @@ pub const SIZES: [usize; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, MAX_SEALE
 pub const MAX_SEALED_BYTES: usize = 1 << 20;
 
 /// What a guardian keeps for a key.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Backup {
     /// How many sessions of history the snapshot covers. A guardian replaces a backup only by one of a higher version.
     pub version: u64,
     /// The snapshot, of one of the lengths in [`SIZES`], readable by the owner of the seed alone.
-    #[borsh(deserialize_with = "encoding::bytes::<MAX_SEALED_BYTES, _>")]
+    #[encoding(bytes = MAX_SEALED_BYTES)]
     #[serde(with = "hex::serde")]
     pub sealed: Vec<u8>,
     /// The BIP-340 signature of the key that the backup lies under.

@@ -9,7 +9,7 @@ macro_rules! byte_string {
         $(#[$doc])*
         #[derive(
             Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord,
-            borsh::BorshSerialize, borsh::BorshDeserialize,
+            crate::encoding::Encode, crate::encoding::Decode,
         )]
         pub struct $name(pub [u8; $len]);
 

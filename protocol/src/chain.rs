@@ -3,17 +3,16 @@
 //! A wallet feeds sessions in order and may ask at any point whether the newest header is signed. Until then
 //! what it has read is provisional.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
 use crate::{
     bls::PublicKey,
     bytes::{FederationId, G2Bytes, Hash},
+    encoding::{Decode, Encode},
     recovery_index,
     session::{HashedSession, SessionHeader},
 };
 
 /// Where a reader of history stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct ChainPosition {
     /// Number of the next session.
     pub next: u64,

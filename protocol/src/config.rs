@@ -1,13 +1,12 @@
 //! What a federation is: its guardians, keys and modules. The hash of it is the federation's id.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     amount::Amount,
     bls::{KeySet, MAX_GUARDIANS, PublicKey},
     bytes::{FederationId, Hash, SchnorrKey, SchnorrSignature},
-    encoding::{self, Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Encode},
     hash::Context,
     modules::{deposit::DepositConfig, mint::MintConfig},
     schnorr,
@@ -26,31 +25,29 @@ pub const MAX_MODULE_CONFIG_BYTES: usize = 1 << 20;
 pub const MAX_CONFIG_BYTES: usize = 2 << 20;
 
 /// A guardian as the config knows it. Its id is its place in the list.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Guardian {
     /// A name for people.
-    #[borsh(deserialize_with = "encoding::text::<MAX_NAME_BYTES, _>")]
+    #[encoding(text = MAX_NAME_BYTES)]
     pub name: String,
     /// The key with which it signs its answers.
     pub key: SchnorrKey,
 }
 
 /// One module instance.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct ModuleInstance {
     /// What kind of module it is: `mint` or `deposit` here; a wallet skips kinds that it does not know.
-    #[borsh(deserialize_with = "encoding::text::<MAX_NAME_BYTES, _>")]
+    #[encoding(text = MAX_NAME_BYTES)]
     pub kind: String,
     /// The module's own config, encoded.
-    #[borsh(deserialize_with = "encoding::bytes::<MAX_MODULE_CONFIG_BYTES, _>")]
+    #[encoding(bytes = MAX_MODULE_CONFIG_BYTES)]
     #[serde(with = "hex::serde")]
     pub config: Vec<u8>,
 }
 
 /// What a module keeps of each input and output, in sats.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Fees {
     /// For each input.
     pub input: Amount,
@@ -59,18 +56,18 @@ pub struct Fees {
 }
 
 /// Everything that a wallet must know and trust of a federation.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct ClientConfig {
     /// A name for people.
-    #[borsh(deserialize_with = "encoding::text::<MAX_NAME_BYTES, _>")]
+    #[encoding(text = MAX_NAME_BYTES)]
     pub name: String,
     /// The guardians, at most [`MAX_GUARDIANS`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_GUARDIANS, _, _>")]
+    #[encoding(list = MAX_GUARDIANS)]
     pub guardians: Vec<Guardian>,
     /// The key that signs sessions, threshold f.
     pub session_keys: KeySet,
     /// The modules; an instance's id is its place in the list.
-    #[borsh(deserialize_with = "encoding::list::<MAX_MODULES, _, _>")]
+    #[encoding(list = MAX_MODULES)]
     pub modules: Vec<ModuleInstance>,
 }
 
@@ -169,14 +166,14 @@ pub const fn max_faulty(guardians: usize) -> usize {
 }
 
 /// A guardian's statement of where it is reached. Outside the config's hash, because URLs change.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct UrlAnnouncement {
     /// Which guardian.
     pub guardian: u16,
     /// Rises with every announcement; the highest one counts.
     pub number: u64,
     /// Base URL of its API, without a slash at the end.
-    #[borsh(deserialize_with = "encoding::text::<MAX_URL_BYTES, _>")]
+    #[encoding(text = MAX_URL_BYTES)]
     pub url: String,
     /// The guardian's signature on [`UrlAnnouncement::digest`].
     pub signature: SchnorrSignature,
@@ -215,12 +212,12 @@ impl UrlAnnouncement {
 }
 
 /// The answer to `GET /v1/config`.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct ConfigDocument {
     /// The config; its hash is the federation id.
     pub config: ClientConfig,
     /// The newest announcement of each guardian that this guardian knows.
-    #[borsh(deserialize_with = "encoding::list::<MAX_GUARDIANS, _, _>")]
+    #[encoding(list = MAX_GUARDIANS)]
     pub urls: Vec<UrlAnnouncement>,
 }
 

@@ -1,30 +1,32 @@
-//! The canonical binary encoding: [borsh](https://borsh.io), with every length bounded.
+//! The canonical binary encoding: that of [borsh](https://borsh.io), with lengths bounded.
 //!
 //! One value has one encoding and a decoder refuses everything else, trailing bytes included, so that a hash
 //! of an encoding is a hash of the value. A variable length is checked against its limit before anything is
 //! allocated, and memory grows only as bytes arrive: no input makes a decoder allocate more than a small
 //! multiple of its own size.
+//!
+//! Types derive it, see the crate `rekindle-protocol-derive`.
 
-use borsh::{
-    BorshDeserialize, BorshSerialize,
-    io::{Error, ErrorKind, Read, Write},
-};
+mod decode;
+mod encode;
+
+pub use decode::{Decode, Decoder};
+pub use encode::Encode;
+pub use rekindle_protocol_derive::{Decode, Encode};
 
 /// Bytes that are no canonical encoding of the expected type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not a canonical encoding of {expected}: {reason}")]
+#[error("not a canonical encoding: {reason}")]
 pub struct DecodeError {
-    /// The type that was expected.
-    pub expected: &'static str,
     /// What is wrong, for people.
-    pub reason: String,
+    pub reason: &'static str,
 }
 
-/// Encoding to and from canonical bytes, for every type that borsh can encode.
-pub trait Canonical: BorshSerialize + BorshDeserialize {
+/// Encoding to and from canonical bytes.
+pub trait Canonical: Encode + Decode {
     /// The one encoding of this value.
     fn to_bytes(&self) -> Vec<u8> {
-        borsh::to_vec(self).expect("writing to memory fails only past 2^32 entries, above every limit here")
+        to_bytes(self)
     }
 
     /// Reads a value that takes up all of `bytes`.
@@ -32,98 +34,19 @@ pub trait Canonical: BorshSerialize + BorshDeserialize {
     /// # Errors
     /// [`DecodeError`] for anything but the canonical encoding of exactly one value.
     fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let mut rest = bytes;
-        match Self::deserialize(&mut rest) {
-            Ok(value) if rest.is_empty() => Ok(value),
-            Ok(_) => Err(DecodeError::new::<Self>(&"it goes on after its end")),
-            Err(error) => Err(DecodeError::new::<Self>(&error)),
-        }
+        let mut decoder = Decoder::new(bytes);
+        let value = Self::decode(&mut decoder);
+        decoder.end().map(|()| value)
     }
 }
 
-impl<T: BorshSerialize + BorshDeserialize> Canonical for T {}
+impl<T: Encode + Decode> Canonical for T {}
 
-impl DecodeError {
-    pub(crate) fn new<T: ?Sized>(reason: &impl ToString) -> Self {
-        Self { expected: short(core::any::type_name::<T>()), reason: reason.to_string() }
-    }
-}
-
-/// A type's name without its path.
-fn short(name: &'static str) -> &'static str {
-    name.rsplit(':').next().unwrap_or(name)
-}
-
-/// Writes bytes that are the rest of their record: no length is needed.
-pub(crate) fn write_rest<W: Write>(bytes: &[u8], writer: &mut W) -> Result<(), Error> {
-    writer.write_all(bytes)
-}
-
-/// Reads the rest of a record, at most `MAX` bytes.
-pub(crate) fn rest<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
+/// The encoding of parts, which need not be readable as one value.
+pub fn to_bytes(value: &impl Encode) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let mut chunk = [0; CHUNK_BYTES];
-    loop {
-        let read = reader.read(&mut chunk)?;
-        if read == 0 {
-            return Ok(bytes);
-        }
-        if bytes.len() + read > MAX {
-            return Err(Error::new(ErrorKind::InvalidData, format!("more than {MAX} bytes")));
-        }
-        bytes.extend_from_slice(&chunk[..read]);
-    }
-}
-
-fn read_length<R: Read>(reader: &mut R, max: usize) -> Result<usize, Error> {
-    let len = u32::deserialize_reader(reader)? as usize;
-    if len > max {
-        return Err(Error::new(ErrorKind::InvalidData, format!("length {len} is above the limit of {max}")));
-    }
-    Ok(len)
-}
-
-/// What is reserved before the first byte of a value of variable length has arrived.
-const RESERVED_BYTES: usize = 1024;
-/// What is read of such a value at a time.
-const CHUNK_BYTES: usize = 512;
-
-/// For `#[borsh(deserialize_with)]`: a list of at most `MAX` values.
-///
-/// # Errors
-/// If it is longer or does not decode.
-pub fn list<const MAX: usize, T: BorshDeserialize, R: Read>(reader: &mut R) -> Result<Vec<T>, Error> {
-    let len = read_length(reader, MAX)?;
-    let mut values = Vec::with_capacity(len.min(RESERVED_BYTES / size_of::<T>().max(1)));
-    for _ in 0..len {
-        values.push(T::deserialize_reader(reader)?);
-    }
-    Ok(values)
-}
-
-/// For `#[borsh(deserialize_with)]`: a byte string of at most `MAX` bytes.
-///
-/// # Errors
-/// If it is longer or does not decode.
-pub fn bytes<const MAX: usize, R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
-    let len = read_length(reader, MAX)?;
-    let mut bytes = Vec::with_capacity(len.min(RESERVED_BYTES));
-    let mut chunk = [0; CHUNK_BYTES];
-    while bytes.len() < len {
-        let part = &mut chunk[..CHUNK_BYTES.min(len - bytes.len())];
-        reader.read_exact(part)?;
-        bytes.extend_from_slice(part);
-    }
-    Ok(bytes)
-}
-
-/// For `#[borsh(deserialize_with)]`: UTF-8 text of at most `MAX` bytes.
-///
-/// # Errors
-/// If it is longer or does not decode.
-pub fn text<const MAX: usize, R: Read>(reader: &mut R) -> Result<String, Error> {
-    String::from_utf8(bytes::<MAX, R>(reader)?)
-        .map_err(|error| Error::new(ErrorKind::InvalidData, error.to_string()))
+    value.encode(&mut bytes);
+    bytes
 }
 
 #[cfg(test)]
@@ -171,46 +94,119 @@ pub(crate) mod testing {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::{BTreeMap, BTreeSet};
 
-    #[derive(Debug, PartialEq, BorshSerialize, BorshDeserialize)]
-    struct Sample {
-        #[borsh(deserialize_with = "list::<3, _, _>")]
+    use borsh::{BorshDeserialize, BorshSerialize};
+    use proptest::{collection, option, prelude::*};
+
+    use super::{testing::assert_strict, *};
+
+    #[derive(Debug, PartialEq, Encode, Decode)]
+    struct Limited {
+        #[encoding(list = 3)]
         numbers: Vec<u64>,
-        #[borsh(deserialize_with = "text::<4, _>")]
+        #[encoding(text = 4)]
         name: String,
+        #[encoding(bytes = 2)]
+        bytes: Vec<u8>,
+    }
+
+    fn limited(numbers: usize, name: &str, bytes: usize) -> Limited {
+        Limited { numbers: vec![0; numbers], name: name.into(), bytes: vec![0; bytes] }
     }
 
     #[test]
     fn limits_hold() {
-        testing::assert_round_trip(&Sample { numbers: vec![1, 2, 3], name: "four".into() });
-        for too_long in [
-            Sample { numbers: vec![0; 4], name: String::new() },
-            Sample { numbers: vec![], name: "fives".into() },
-        ] {
-            let error = Sample::from_bytes(&too_long.to_bytes()).unwrap_err();
-            assert!(error.reason.contains("above the limit"), "{error}");
-        }
-    }
-
-    #[test]
-    fn byte_strings_are_read_whole() {
-        for len in [0, 1, CHUNK_BYTES - 1, CHUNK_BYTES, CHUNK_BYTES + 1, 3 * CHUNK_BYTES] {
-            let value: Vec<u8> = (0..len).map(|at| at as u8).collect();
-            let (encoded, end) = (value.to_bytes(), [7]);
-            let both = [&encoded[..], &end].concat();
-            let mut reader = &both[..];
-            assert_eq!(bytes::<{ 3 * CHUNK_BYTES }, _>(&mut reader).unwrap(), value);
-            assert_eq!(reader, end, "it reads what is its own");
-            let cut = encoded.len() - 1;
-            assert!(bytes::<{ 3 * CHUNK_BYTES }, _>(&mut &encoded[..cut]).is_err());
+        testing::assert_round_trip(&limited(3, "four", 2));
+        for too_long in [limited(4, "", 0), limited(0, "fives", 0), limited(0, "", 3)] {
+            let error = Limited::from_bytes(&too_long.to_bytes()).unwrap_err();
+            assert!(error.reason.contains("above its limit"), "{error}");
         }
     }
 
     #[test]
     fn a_claimed_length_allocates_nothing() {
-        // 3 numbers announced, none there: the error comes before memory does.
-        assert!(Sample::from_bytes(&[3, 0, 0, 0]).is_err());
-        assert!(Vec::<u8>::from_bytes(&[0xff, 0xff, 0xff, 0xff]).is_err());
+        // Each is announced and not there: the error comes before memory does.
+        let claimed = [0xff; 4];
+        assert!(Limited::from_bytes(&[3, 0, 0, 0]).is_err());
+        assert!(Vec::<u8>::from_bytes(&claimed).is_err());
+        assert!(Vec::<[u64; 8]>::from_bytes(&claimed).is_err());
+        assert!(Decoder::new(&claimed).list::<u64>(usize::MAX).capacity() < 1000);
+    }
+
+    #[test]
+    fn the_first_failure_stays_and_nothing_is_read_after_it() {
+        let mut decoder = Decoder::new(&[2, 7, 7]);
+        assert!(!bool::decode(&mut decoder));
+        assert_eq!((decoder.failure(), decoder.rest()), (Some("neither yes nor no"), [].as_slice()));
+        assert_eq!((u16::decode(&mut decoder), decoder.value::<u8>()), (0, None));
+        assert_eq!(decoder.end().unwrap_err().reason, "neither yes nor no");
+    }
+
+    #[test]
+    fn a_list_ends_where_it_fails() {
+        let mut bytes = u32::MAX.to_bytes();
+        bytes.extend([1, 2, 0]);
+        assert_eq!(Vec::<bool>::decode(&mut Decoder::new(&bytes)).len(), 2);
+    }
+
+    /// Every kind of value, encoded by us and by another implementation.
+    #[derive(Debug, Clone, PartialEq, Encode, Decode, BorshSerialize, BorshDeserialize)]
+    enum Any {
+        Nothing,
+        Integers(u8, u16, u32, u64, u128),
+        Rest {
+            yes: bool,
+            maybe: Option<u16>,
+            list: Vec<(u8, String)>,
+            array: [u8; 3],
+            arrays: [Vec<u8>; 2],
+            inner: Inner,
+        },
+    }
+
+    #[derive(Debug, Clone, PartialEq, Encode, Decode, BorshSerialize, BorshDeserialize)]
+    struct Inner(BTreeMap<u16, Vec<u8>>, BTreeSet<u8>, ());
+
+    fn any_value() -> impl Strategy<Value = Any> {
+        let bytes = || collection::vec(any::<u8>(), 0..5);
+        let inner =
+            (collection::btree_map(any::<u16>(), bytes(), 0..4), collection::btree_set(any::<u8>(), 0..4));
+        let rest = (
+            any::<bool>(),
+            option::of(any::<u16>()),
+            collection::vec((any::<u8>(), ".{0,3}"), 0..4),
+            any::<[u8; 3]>(),
+            [bytes(), bytes()],
+            inner.prop_map(|(map, set)| Inner(map, set, ())),
+        );
+        prop_oneof![
+            Just(Any::Nothing),
+            any::<(u8, u16, u32, u64, u128)>().prop_map(|(a, b, c, d, e)| Any::Integers(a, b, c, d, e)),
+            rest.prop_map(|(yes, maybe, list, array, arrays, inner)| Any::Rest {
+                yes,
+                maybe,
+                list,
+                array,
+                arrays,
+                inner
+            }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn encodes_as_borsh_does(value in any_value()) {
+            prop_assert_eq!(value.to_bytes(), borsh::to_vec(&value).unwrap());
+            testing::assert_round_trip(&value);
+        }
+
+        #[test]
+        fn decodes_what_borsh_does(bytes in testing::hostile_bytes(any_value())) {
+            assert_strict::<Any>(&bytes);
+            if let Ok(value) = Any::from_bytes(&bytes) {
+                prop_assert_eq!(borsh::from_slice::<Any>(&bytes).unwrap(), value);
+            }
+        }
     }
 }

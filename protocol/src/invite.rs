@@ -1,34 +1,32 @@
 //! Invite codes: all a wallet needs to join a federation and to trust nothing else.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
 use crate::{
     bls::MAX_GUARDIANS,
     bytes::FederationId,
     config::MAX_URL_BYTES,
-    encoding::{self, Canonical},
+    encoding::{Canonical, Decode, Encode},
     text::{self, TextError},
 };
 
 /// A federation's id and where some of its guardians are reached. The config that they serve must hash to the id.
 ///
 /// As text it is bech32m with the prefix `rekindle`.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct InviteCode {
     /// The hash of the config.
     pub federation: FederationId,
     /// Guardians to ask first.
-    #[borsh(deserialize_with = "encoding::list::<MAX_GUARDIANS, _, _>")]
+    #[encoding(list = MAX_GUARDIANS)]
     pub guardians: Vec<InvitedGuardian>,
 }
 
 /// A guardian in an invite code.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct InvitedGuardian {
     /// Its id in the config.
     pub id: u16,
     /// Base URL of its API, without a slash at the end.
-    #[borsh(deserialize_with = "encoding::text::<MAX_URL_BYTES, _>")]
+    #[encoding(text = MAX_URL_BYTES)]
     pub url: String,
 }
 

@@ -3,6 +3,9 @@
 //! Everything here is a value or a pure function: no I/O, no clock, no platform. Start at [`session`] for
 //! history, [`transaction`] for what it is made of, [`ownership`] for how a wallet finds its own again.
 
+// What is derived names this crate from outside.
+extern crate self as rekindle_protocol;
+
 pub mod amount;
 pub mod api;
 pub mod backup;

@@ -59,7 +59,7 @@ impl<'a> Entry<'a> {
     /// # Errors
     /// [`DecodeError`] if the bytes end within an entry.
     pub fn read(bytes: &mut &'a [u8]) -> Result<Self, DecodeError> {
-        let cut = || DecodeError::new::<Entry<'_>>(&"the entries end early");
+        let cut = || DecodeError { reason: "the entries end early" };
         let (fixed, rest) = bytes.split_at_checked(FIXED_BYTES).ok_or_else(cut)?;
         let mut entry = Self {
             tweak: Tweak([0; Tweak::LEN]),

@@ -3,13 +3,12 @@
 //! Two hash chains run through the headers. `previous` links header to header; `recovery` accumulates the
 //! recovery entries. One threshold signature on a header therefore covers all history before it.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bls::{Message, PublicKey, SESSION_DST},
     bytes::{FederationId, G2Bytes, Hash, TxId},
-    encoding::{self, Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Decoder, Encode},
     hash::Context,
     merkle,
     recovery_index::{self, Entry},
@@ -24,7 +23,7 @@ pub const MAX_SESSION_BYTES: usize = 8 << 20;
 pub const MAX_SESSION_EPOCHS: u64 = 1_000;
 
 /// Something that consensus ordered and every guardian accepted.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Item {
     /// Value moved.
@@ -63,7 +62,7 @@ fn leaf(kind: u8, content: &[u8]) -> Hash {
 }
 
 /// What the guardians sign of a session: 120 bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct SessionHeader {
     /// The session's number, from 0 without gaps.
     pub index: u64,
@@ -97,26 +96,26 @@ impl SessionHeader {
 }
 
 /// A session that proves itself: any f+1 guardians made the signature, so nobody on the way needs trust.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct SignedSession {
     /// What is signed.
     pub header: SessionHeader,
     /// The federation's threshold signature on the header.
     pub signature: G2Bytes,
     /// The accepted items, in order, at most [`MAX_SESSION_ITEMS`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_SESSION_ITEMS, _, _>")]
+    #[encoding(list = MAX_SESSION_ITEMS)]
     pub items: Vec<Item>,
 }
 
 /// What a guardian says of a session's number.
 #[allow(clippy::large_enum_variant, reason = "a short-lived answer, never held in bulk")]
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionStatus {
     /// Not begun.
     Initial,
     /// Begun, or closed and not yet signed: the items so far. A wallet believes the longest prefix that f+1 guardians attest.
-    Pending(#[borsh(deserialize_with = "encoding::list::<MAX_SESSION_ITEMS, _, _>")] Vec<Item>),
+    Pending(#[encoding(list = MAX_SESSION_ITEMS)] Vec<Item>),
     /// Closed and signed.
     Complete(SignedSession),
 }
@@ -208,32 +207,29 @@ impl HashedSession {
     /// # Errors
     /// [`DecodeError`] for anything but the canonical encoding of one signed session.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DecodeError> {
-        let error = |reason: &borsh::io::Error| DecodeError::new::<SignedSession>(reason);
-        let rest = &mut &*bytes;
-        let (header, signature, count): (SessionHeader, G2Bytes, u32) =
-            BorshDeserialize::deserialize(rest).map_err(|e| error(&e))?;
+        let mut decoder = Decoder::new(bytes);
+        let (header, signature, count): (SessionHeader, G2Bytes, u32) = Decode::decode(&mut decoder);
         let count = count as usize;
         if count > MAX_SESSION_ITEMS || bytes.len() > MAX_SESSION_BYTES {
-            return Err(DecodeError::new::<SignedSession>(&"the session is above its limits"));
+            return Err(DecodeError { reason: "the session is above its limits" });
         }
         // A transaction is far above 16 bytes, so this reserves less than the input holds.
         let reserve = count.min(bytes.len() / 16);
         let mut content =
             HashedItems { items: Vec::with_capacity(reserve), txids: Vec::with_capacity(reserve) };
         for _ in 0..count {
-            let start = *rest;
-            let item = <Item as BorshDeserialize>::deserialize(rest).map_err(|e| error(&e))?;
+            let start = decoder.rest();
+            let item = Item::decode(&mut decoder);
+            if decoder.failure().is_some() {
+                break;
+            }
             // The encoding is canonical, so what was just read, less the kind, is what the id hashes.
             if item.transaction().is_some() {
-                content.txids.push(Transaction::id_of_bytes(&start[1..start.len() - rest.len()]));
+                content.txids.push(Transaction::id_of_bytes(&start[1..start.len() - decoder.rest().len()]));
             }
             content.items.push(item);
         }
-        if rest.is_empty() {
-            Ok(Self { header, signature: Some(signature), content })
-        } else {
-            Err(DecodeError::new::<SignedSession>(&"bytes after the end"))
-        }
+        decoder.end().map(|()| Self { header, signature: Some(signature), content })
     }
 }
 

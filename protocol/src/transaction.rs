@@ -4,13 +4,12 @@
 //! bytes for the module; an output names its module and bytes. So a party that doesn't know a module still
 //! hashes, indexes and skips its parts.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     amount::Amount,
     bytes::{FederationId, Hash, Memo, SchnorrSignature, Tag, Tweak, TxId},
-    encoding::{self, Canonical},
+    encoding::{self, Canonical, Decode, Encode},
     hash::Context,
 };
 
@@ -27,31 +26,31 @@ pub const MAX_BODY_BYTES: usize = 1024;
 pub const MAX_TRANSACTION_BYTES: usize = 100_000;
 
 /// Spends one thing, for ever.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Input {
     /// The module that checks it.
     pub module: ModuleId,
     /// What is spent: unique within the module, and accepted once.
     pub nonce: Hash,
     /// The module's own encoding of the rest, at most [`MAX_BODY_BYTES`] bytes.
-    #[borsh(deserialize_with = "encoding::bytes::<MAX_BODY_BYTES, _>")]
+    #[encoding(bytes = MAX_BODY_BYTES)]
     #[serde(with = "hex::serde")]
     pub body: Vec<u8>,
 }
 
 /// Receives value.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Output {
     /// The module that keeps it.
     pub module: ModuleId,
     /// The module's own encoding, at most [`MAX_BODY_BYTES`] bytes.
-    #[borsh(deserialize_with = "encoding::bytes::<MAX_BODY_BYTES, _>")]
+    #[encoding(bytes = MAX_BODY_BYTES)]
     #[serde(with = "hex::serde")]
     pub body: Vec<u8>,
 }
 
 /// Value going from inputs to outputs. The sum of the inputs is the sum of the outputs plus the fee.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Transaction {
     /// Fresh random bytes, from which the owner derives the secrets of the outputs.
     pub tweak: Tweak,
@@ -62,13 +61,13 @@ pub struct Transaction {
     /// What the federation keeps, in sats; at least what the modules' configs ask for.
     pub fee: Amount,
     /// What is spent, at most [`MAX_INPUTS`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_INPUTS, _, _>")]
+    #[encoding(list = MAX_INPUTS)]
     pub inputs: Vec<Input>,
     /// Where it goes, at most [`MAX_OUTPUTS`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_OUTPUTS, _, _>")]
+    #[encoding(list = MAX_OUTPUTS)]
     pub outputs: Vec<Output>,
     /// One BIP-340 signature for each input over [`Transaction::spend_digest`], by the key that the input's module names.
-    #[borsh(deserialize_with = "encoding::list::<MAX_INPUTS, _, _>")]
+    #[encoding(list = MAX_INPUTS)]
     pub signatures: Vec<SchnorrSignature>,
 }
 
@@ -95,35 +94,13 @@ impl Transaction {
 
     /// Everything but the memo and the signatures.
     fn unsealed_bytes(&self) -> Vec<u8> {
-        (&self.tweak, &self.tag, &self.fee, &self.inputs, &self.outputs).to_bytes_ref()
-    }
-}
-
-/// Encoding of borrowed parts, which can't be decoded and so are not [`Canonical`].
-trait ToBytesRef {
-    fn to_bytes_ref(&self) -> Vec<u8>;
-}
-
-impl<T: BorshSerialize> ToBytesRef for T {
-    fn to_bytes_ref(&self) -> Vec<u8> {
-        borsh::to_vec(self).expect("writing to memory fails only past 2^32 entries, above every limit here")
+        encoding::to_bytes(&(&self.tweak, &self.tag, &self.fee, &self.inputs, &self.outputs))
     }
 }
 
 /// Names one output of one transaction.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    Hash,
-    PartialOrd,
-    Ord,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
 )]
 pub struct OutPoint {
     /// The transaction.

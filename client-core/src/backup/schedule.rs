@@ -1,8 +1,10 @@
 //! When a backup is written: soon after there is something new, but not so soon that guardians could tell by its time
 //! which payment was this wallet's. No I/O: time and random numbers are arguments.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use rekindle_protocol::bytes::Hash;
+use rekindle_protocol::{
+    bytes::Hash,
+    encoding::{Decode, Encode},
+};
 
 /// How often a wallet looks whether there is something new, in milliseconds.
 const CHECK_MS: u64 = 5_000;
@@ -24,7 +26,7 @@ const LONGEST_MS: u64 = (RETRY_MS << RETRY_DOUBLINGS) + RETRY_MS;
 const RENEW_SESSIONS: u64 = 1_000;
 
 /// The last backup that was written, and when the next one is due.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct Schedule {
     written: Option<Written>,
     /// Milliseconds since 1970.
@@ -33,7 +35,7 @@ pub struct Schedule {
     failures: u32,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 struct Written {
     sessions: u64,
     content: Hash,

@@ -1,11 +1,10 @@
 //! What a backup holds.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     backup::Backup,
     bytes::Hash,
     chain::ChainPosition,
-    encoding::{Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Encode},
     hash::Context,
     invite::InviteCode,
 };
@@ -21,7 +20,7 @@ use crate::{
 /// What a wallet has found in the history before a position, and the federations that its seed is used in.
 ///
 /// It has no `Debug`: notes are money.
-#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Snapshot {
     /// The place in history.
     pub position: ChainPosition,

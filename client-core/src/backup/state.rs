@@ -1,13 +1,15 @@
 //! What a wallet remembers about its backup.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use rekindle_protocol::invite::InviteCode;
+use rekindle_protocol::{
+    encoding::{Decode, Encode},
+    invite::InviteCode,
+};
 
 use super::Schedule;
 use crate::modules::versioned;
 
 /// The stored record about the backup.
-#[derive(Debug, Clone, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
 pub struct BackupState {
     /// When to write.
     pub schedule: Schedule,

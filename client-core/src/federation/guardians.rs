@@ -5,8 +5,8 @@
 //! and whatever stands between is bypassed from then on. Among those that are ready the one that is
 //! expected to answer first is asked first.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::api::{API_VERSION, PREVIOUS_API_VERSION};
+use rekindle_protocol::encoding::{Decode, Decoder, Encode};
 
 use super::{GuardianFault, GuardianId};
 use crate::{
@@ -43,7 +43,7 @@ struct Health {
 }
 
 /// That a guardian, or something in front of it, did what only a lie or a broken program explains.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Evidence {
     /// The guardian.
     pub guardian: GuardianId,
@@ -189,15 +189,15 @@ impl Guardians {
     pub fn write_evidence(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         for lie in self.list.iter().filter_map(|health| health.lie.as_ref()) {
-            // Writing to memory does not fail.
-            let _ = lie.serialize(&mut bytes);
+            lie.encode(&mut bytes);
         }
         bytes
     }
 
     /// Takes in what [`Guardians::write_evidence`] wrote, as far as it can be read. Nobody rests for it again.
-    pub fn read_evidence(&mut self, mut bytes: &[u8]) {
-        while let Ok(lie) = Evidence::deserialize(&mut bytes) {
+    pub fn read_evidence(&mut self, bytes: &[u8]) {
+        let mut decoder = Decoder::new(bytes);
+        while let Some(lie) = decoder.value::<Evidence>() {
             if let Some(health) = self.get_mut(lie.guardian) {
                 health.lie = Some(lie);
             }

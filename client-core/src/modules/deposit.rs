@@ -6,10 +6,10 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
     bytes::{Hash, Tweak},
+    encoding::{Decode, Encode},
     modules::deposit::{DepositOutput, claim_nonce},
     transaction::{Input, OutPoint, Output},
 };
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// A credit waiting to be claimed.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Credit {
     /// The output that holds it.
     pub out_point: OutPoint,

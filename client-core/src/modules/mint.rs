@@ -11,11 +11,10 @@ mod token;
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
     bytes::{G2Bytes, SchnorrKey, Tweak, TxId},
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Encode},
     modules::mint::{Denomination, MintOutput},
     ownership::OperationKind,
     transaction::{Input, OutPoint, Output},
@@ -33,7 +32,7 @@ pub use select::{decompose, decompose_after_fees, select};
 pub use token::{Token, TokenError, TokenNote};
 
 /// An unspent note of the wallet. It has no `Debug`: notes are money.
-#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Note {
     /// What it is worth.
     pub denomination: Denomination,

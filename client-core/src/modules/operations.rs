@@ -3,10 +3,10 @@
 use std::rc::Rc;
 
 use async_trait::async_trait;
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
     bytes::{Hash, TxId},
+    encoding::{Decode, Encode},
     ownership::OperationKind,
 };
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Something that the wallet did and that history holds.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Operation {
     /// What it did.
     pub kind: OperationKind,

@@ -16,10 +16,8 @@ pub fn write(version: u8, state: &impl Canonical) -> Vec<u8> {
 pub fn read<T: Canonical>(version: u8, bytes: &[u8]) -> Result<T, DecodeError> {
     match bytes.split_first() {
         Some((found, state)) if *found == version => T::from_bytes(state),
-        Some((found, _)) => Err(DecodeError {
-            expected: core::any::type_name::<T>(),
-            reason: format!("version {found} where {version} is understood"),
-        }),
-        None => Err(DecodeError { expected: core::any::type_name::<T>(), reason: "nothing there".into() }),
+        Some((newer, _)) if *newer > version => Err(DecodeError { reason: "a newer version wrote it" }),
+        Some(_) => Err(DecodeError { reason: "an older version wrote it" }),
+        None => Err(DecodeError { reason: "nothing there" }),
     }
 }

@@ -1,12 +1,16 @@
 //! The lifecycle of a recovery, as the store keeps it.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use rekindle_protocol::{bytes::FederationId, chain::ChainPosition, encoding::DecodeError};
+use rekindle_protocol::{
+    bytes::FederationId,
+    chain::ChainPosition,
+    encoding::DecodeError,
+    encoding::{Decode, Encode},
+};
 
 use crate::modules::versioned;
 
 /// How far a recovery is.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub enum Phase {
     /// Sessions are being read.
     Running,
@@ -19,7 +23,7 @@ pub enum Phase {
 }
 
 /// A module that was set aside, because it failed or kept the others waiting. It recovers by itself.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Aside {
     /// The module's name.
     pub module: String,
@@ -34,7 +38,7 @@ pub struct Aside {
 }
 
 /// What is stored with every snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
 pub struct RecoveryRecord {
     /// The federation whose history is read.
     pub federation: FederationId,
@@ -158,7 +162,7 @@ mod tests {
         newer[0] += 1;
         let elsewhere = RecoveryRecord::new(FederationId([2; 32])).write();
         for (bytes, why) in [
-            (newer, "version 5"),
+            (newer, "newer version"),
             (vec![], "nothing"),
             (vec![VERSION, 2, 3], ""),
             (elsewhere, "another federation"),

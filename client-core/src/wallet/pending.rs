@@ -1,9 +1,9 @@
 //! Transactions on their way: stored before they are sent, and kept until a signed session decides.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
     bytes::{Hash, TxId},
+    encoding::{Decode, Encode},
     ownership::OperationKind,
     session::{HashedItems, Item},
     transaction::{ModuleId, Transaction},
@@ -14,7 +14,7 @@ use crate::sorted::SortedMap;
 /// A transaction that was stored and may have been sent.
 ///
 /// It has no `Debug`: a transaction that spends a received token holds notes.
-#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Pending {
     /// The bytes that are sent, again and again the same.
     pub transaction: Transaction,

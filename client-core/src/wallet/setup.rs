@@ -2,9 +2,12 @@
 
 use std::rc::Rc;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
-    bytes::TxId, chain::ChainPosition, config::ClientConfig, encoding::Canonical, invite::InviteCode,
+    bytes::TxId,
+    chain::ChainPosition,
+    config::ClientConfig,
+    encoding::{Canonical, Decode, Encode},
+    invite::InviteCode,
     ownership::SeedWords,
 };
 use zeroize::Zeroizing;
@@ -178,7 +181,7 @@ async fn begin(platform: &Platform, words: &SeedWords, mut batch: Batch) -> Wall
 }
 
 /// A federation as the store keeps it.
-#[derive(Clone, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Encode, Decode)]
 struct StoredFederation {
     config: ClientConfig,
     urls: Vec<(GuardianId, String)>,

@@ -1,55 +1,54 @@
 //! What a guardian says of itself.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
-use crate::encoding;
+use crate::encoding::{Decode, Encode};
 
 /// The answer to `GET /v2/status`.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Status {
     /// Which guardian answers.
     pub guardian: u16,
     /// Version of its software.
-    #[borsh(deserialize_with = "encoding::text::<100, _>")]
+    #[encoding(text = 100)]
     pub version: String,
     /// Versions of the API that it speaks.
-    #[borsh(deserialize_with = "encoding::list::<16, _, _>")]
+    #[encoding(list = 16)]
     pub api_versions: Vec<u32>,
     /// Number of the current session.
     pub session_count: u64,
     /// The current epoch.
     pub epoch: u64,
     /// For each guardian the last epoch with a contribution of its, if any since the start.
-    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
+    #[encoding(list = 100)]
     pub latest_contributions: Vec<Option<u64>>,
     /// For each guardian how it is connected to this one.
-    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
+    #[encoding(list = 100)]
     pub connections: Vec<Connection>,
     /// What the federation owes, and what it must owe.
     pub audit: Audit,
 }
 
 /// The answer to `GET /v1/status`: without the audit.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct StatusV1 {
     /// As in [`Status`].
     pub guardian: u16,
     /// As in [`Status`].
-    #[borsh(deserialize_with = "encoding::text::<100, _>")]
+    #[encoding(text = 100)]
     pub version: String,
     /// As in [`Status`].
-    #[borsh(deserialize_with = "encoding::list::<16, _, _>")]
+    #[encoding(list = 16)]
     pub api_versions: Vec<u32>,
     /// As in [`Status`].
     pub session_count: u64,
     /// As in [`Status`].
     pub epoch: u64,
     /// As in [`Status`].
-    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
+    #[encoding(list = 100)]
     pub latest_contributions: Vec<Option<u64>>,
     /// As in [`Status`].
-    #[borsh(deserialize_with = "encoding::list::<100, _, _>")]
+    #[encoding(list = 100)]
     pub connections: Vec<Connection>,
 }
 
@@ -70,7 +69,7 @@ impl From<Status> for StatusV1 {
 }
 
 /// How a guardian is connected to the one that answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Connection {
     /// It is the one that answers.
@@ -86,7 +85,7 @@ pub enum Connection {
 }
 
 /// What a federation owes, in sats, as one of its guardians has counted. Also the answer to `GET /v1/admin/audit`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Audit {
     /// Notes issued, ever.
     pub issued: u128,

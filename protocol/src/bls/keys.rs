@@ -1,7 +1,6 @@
 //! Key sets and shares.
 
 use bls12_381::{G1Affine, Scalar};
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 use threshold_crypto::{
     Fr, PublicKeySet,
@@ -13,7 +12,7 @@ use zeroize::{Zeroize, Zeroizing};
 use super::{BlsError, Message, check_g2, curve};
 use crate::{
     bytes::{G1Bytes, G2Bytes},
-    encoding,
+    encoding::{Decode, Encode},
 };
 
 /// Most guardians of a federation.
@@ -40,12 +39,12 @@ impl PublicKey {
 }
 
 /// The public side of a threshold key: the key that combined signatures verify under, and each guardian's share of it.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct KeySet {
     /// The key of combined signatures.
     pub public_key: G1Bytes,
     /// The key of each guardian's shares, by guardian id.
-    #[borsh(deserialize_with = "encoding::list::<MAX_GUARDIANS, _, _>")]
+    #[encoding(list = MAX_GUARDIANS)]
     pub shares: Vec<G1Bytes>,
 }
 

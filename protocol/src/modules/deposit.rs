@@ -5,14 +5,13 @@
 //! the transaction carries, so that the address's owner finds it in history. A claim spends the credit's out
 //! point. A withdrawal is an output that burns value toward an issuer.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     amount::Amount,
     bytes::{FederationId, Hash, Memo, SchnorrKey, SchnorrSignature, Tag, Tweak},
     config::{Fees, MAX_NAME_BYTES, MAX_URL_BYTES},
-    encoding::{self, Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Encode},
     hash::Context,
     schnorr,
     text::{self, TextError},
@@ -23,25 +22,25 @@ use crate::{
 pub const MAX_ISSUERS: usize = 100;
 
 /// Who may credit deposit addresses and pays withdrawals. Its id is its place in the list.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Issuer {
     /// A name for people.
-    #[borsh(deserialize_with = "encoding::text::<MAX_NAME_BYTES, _>")]
+    #[encoding(text = MAX_NAME_BYTES)]
     pub name: String,
     /// The key that signs its credits.
     pub key: SchnorrKey,
     /// Whether it gives to anyone who asks: a faucet of a test federation.
     pub faucet: bool,
     /// Where people or wallets reach it; may be empty.
-    #[borsh(deserialize_with = "encoding::text::<MAX_URL_BYTES, _>")]
+    #[encoding(text = MAX_URL_BYTES)]
     pub url: String,
 }
 
 /// The deposit module's part of the config.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct DepositConfig {
     /// The issuers, at most [`MAX_ISSUERS`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_ISSUERS, _, _>")]
+    #[encoding(list = MAX_ISSUERS)]
     pub issuers: Vec<Issuer>,
     /// What the module keeps of each claim and withdrawal.
     pub fees: Fees,
@@ -53,7 +52,7 @@ impl DepositConfig {
 }
 
 /// The deposit module's part of an input.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DepositInput {
     /// An issuer's promise; signed with the issuer's key. Its nonce is [`credit_nonce`].
@@ -98,7 +97,7 @@ impl DepositInput {
 }
 
 /// The deposit module's part of an output.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DepositOutput {
     /// Value waiting for its owner's claim.
@@ -128,7 +127,7 @@ impl DepositOutput {
 
 /// Where an issuer sends value: what a wallet hands out. Holds its own tweak and tag, so that credits can be found in
 /// history. May be credited more than once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct DepositAddress {
     /// First bytes of the federation id, so that an address of another federation is noticed.
     pub federation: [u8; 8],
@@ -166,7 +165,7 @@ impl core::fmt::Display for DepositAddress {
 }
 
 /// The body of `POST /v1/issuer/credits`: everything that the credit's transaction is made of.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct CreditRequest {
     /// The issuer's id.
     pub issuer: u16,
@@ -175,7 +174,7 @@ pub struct CreditRequest {
     /// How much, in sats.
     pub amount: Amount,
     /// The address, as text.
-    #[borsh(deserialize_with = "encoding::text::<200, _>")]
+    #[encoding(text = 200)]
     pub address: String,
     /// The issuer's signature on the transaction's spend digest: over federation, address, amount and reference.
     pub signature: SchnorrSignature,

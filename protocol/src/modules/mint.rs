@@ -3,7 +3,6 @@
 //! A note is a nonce (a BIP-340 public key) and the federation's signature on it under the key of its
 //! denomination, 2^0 to 2^27 sats. Spending reveals the note and signs with the nonce's key.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -11,24 +10,13 @@ use crate::{
     bls::{KeySet, Message, NOTE_DST},
     bytes::{G2Bytes, Hash, SchnorrKey},
     config::Fees,
-    encoding::{self, Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Encode},
     transaction::{Input, ModuleId, OutPoint, Output},
 };
 
 /// Power of two of a note's value: `Denomination(k)` is worth 2^k sats.
 #[derive(
-    Clone,
-    Copy,
-    Debug,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    BorshSerialize,
-    BorshDeserialize,
-    Serialize,
-    Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
 #[serde(transparent)]
 pub struct Denomination(pub u8);
@@ -41,10 +29,10 @@ impl Denomination {
 }
 
 /// The mint's part of the config.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct MintConfig {
     /// The key set of each denomination, from 2^0 sats up.
-    #[borsh(deserialize_with = "encoding::list::<{ MintConfig::MAX_DENOMINATIONS }, _, _>")]
+    #[encoding(list = MintConfig::MAX_DENOMINATIONS)]
     pub denominations: Vec<KeySet>,
     /// What the mint keeps of each note.
     pub fees: Fees,
@@ -69,7 +57,7 @@ pub fn note_message(nonce: &SchnorrKey) -> Message {
 
 /// The mint's part of an input: the note that is spent, but for its nonce. That is the input's own, and the key
 /// that must sign the transaction.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct MintInput {
     /// What the note is worth.
     pub denomination: Denomination,
@@ -93,7 +81,7 @@ impl MintInput {
 }
 
 /// The mint's part of an output: a note to be issued.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct MintOutput {
     /// What the note is worth.
     pub denomination: Denomination,
@@ -112,10 +100,10 @@ impl MintOutput {
 pub const MAX_SHARES_REQUEST: usize = 256;
 
 /// The body of `POST /v1/mint/signatures`.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct SharesRequest {
     /// The outputs to sign, at most [`MAX_SHARES_REQUEST`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_SHARES_REQUEST, _, _>")]
+    #[encoding(list = MAX_SHARES_REQUEST)]
     pub out_points: Vec<OutPoint>,
 }
 
@@ -123,10 +111,10 @@ pub struct SharesRequest {
 pub const MAX_SHARES: usize = 1 << 19;
 
 /// One guardian's blind signature shares, for out points or for all mint outputs of a session in order.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct SharesAnswer {
     /// For each out point its share; `None` for what is no accepted output of the mint.
-    #[borsh(deserialize_with = "encoding::list::<MAX_SHARES, _, _>")]
+    #[encoding(list = MAX_SHARES)]
     pub shares: Vec<(OutPoint, Option<G2Bytes>)>,
 }
 

@@ -1,12 +1,11 @@
 //! What an issuer follows to pay what was burned toward it.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     amount::Amount,
     bytes::{FederationId, Hash, SchnorrKey, SchnorrSignature},
-    encoding,
+    encoding::{Decode, Encode},
     hash::Context,
     schnorr,
     transaction::OutPoint,
@@ -20,7 +19,7 @@ pub const MAX_CLOCK_SKEW: u64 = 300;
 
 /// Value that a signed session burned toward an issuer. Before it pays, an issuer checks the session's signature
 /// itself: a guardian's word is not enough.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Withdrawal {
     /// The session that holds it.
     pub session: u64,
@@ -33,10 +32,10 @@ pub struct Withdrawal {
 }
 
 /// The answer to `GET /v1/issuer/withdrawals`.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Withdrawals {
     /// In the order of history.
-    #[borsh(deserialize_with = "encoding::list::<MAX_WITHDRAWALS, _, _>")]
+    #[encoding(list = MAX_WITHDRAWALS)]
     pub withdrawals: Vec<Withdrawal>,
     /// The session to ask from the next time: all before it are looked through.
     pub next: u64,

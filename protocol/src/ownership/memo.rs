@@ -3,7 +3,6 @@
 //! ChaCha20-Poly1305 under a key that derives from the tweak, with the rest of the transaction as associated
 //! data: whoever copies a wallet's tweak into another transaction cannot make its memo open.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use chacha20poly1305::{AeadInOut, ChaCha20Poly1305, Key, KeyInit, Nonce, Tag};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -12,15 +11,13 @@ use super::WalletSecret;
 use crate::{
     amount::Amount,
     bytes::{FederationId, Hash, Memo},
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Decoder, Encode},
     hash::Context,
     transaction::Transaction,
 };
 
 /// What a wallet did.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, BorshSerialize, BorshDeserialize, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OperationKind {
     /// Claimed a credit of an issuer.
@@ -36,7 +33,7 @@ pub enum OperationKind {
 }
 
 /// What a memo says: 48 bytes in the clear, 64 sealed.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct MemoContent {
     /// What the transaction did.
     pub kind: OperationKind,
@@ -84,9 +81,10 @@ impl MemoContent {
                 &seal,
             )
             .ok()?;
-        let rest = &mut &clear[..];
-        let content = <Self as BorshDeserialize>::deserialize(rest).ok()?;
-        rest.iter().all(|padding| *padding == 0).then_some(content)
+        let mut decoder = Decoder::new(&clear);
+        let content = Self::decode(&mut decoder);
+        let padding = decoder.take_rest();
+        (decoder.end().is_ok() && padding.iter().all(|byte| *byte == 0)).then_some(content)
     }
 }
 

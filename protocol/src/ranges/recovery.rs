@@ -1,20 +1,16 @@
 //! Records of `GET /v1/recovery`: recovery entries session by session, closed by a signed header.
 
-use borsh::{
-    BorshDeserialize, BorshSerialize,
-    io::{Error, ErrorKind, Read},
-};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bytes::{G2Bytes, Hash},
-    encoding,
+    encoding::{Decode, Encode},
     recovery_index::Entries,
     session::{MAX_SESSION_BYTES, SessionHeader},
 };
 
 /// One record of a range of recovery entries.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RecoveryRecord {
     /// The entries of the next session.
@@ -22,7 +18,7 @@ pub enum RecoveryRecord {
         /// The session's items root, with which it can be checked by hashes alone if it is fetched.
         items: Hash,
         /// The entries, see [`crate::recovery_index::Entries`]: the rest of the record, without a length.
-        #[borsh(serialize_with = "encoding::write_rest", deserialize_with = "read_entries")]
+        #[encoding(with = rest_of_entries)]
         #[serde(with = "hex::serde")]
         entries: Vec<u8>,
     },
@@ -37,12 +33,25 @@ pub enum RecoveryRecord {
     },
 }
 
-/// Reads well-formed entries up to the end of the record.
-fn read_entries<R: Read>(reader: &mut R) -> Result<Vec<u8>, Error> {
-    let bytes = encoding::rest::<MAX_SESSION_BYTES, R>(reader)?;
-    match Entries(&bytes).find_map(Result::err) {
-        None => Ok(bytes),
-        Some(error) => Err(Error::new(ErrorKind::InvalidData, error.to_string())),
+/// Well-formed entries up to the end of the record.
+mod rest_of_entries {
+    use super::{Entries, MAX_SESSION_BYTES};
+    use crate::encoding::Decoder;
+
+    pub fn encode(entries: &[u8], to: &mut Vec<u8>) {
+        to.extend_from_slice(entries);
+    }
+
+    pub fn decode(from: &mut Decoder<'_>) -> Vec<u8> {
+        let bytes = from.take_rest();
+        if bytes.len() > MAX_SESSION_BYTES {
+            from.fail("the entries are above the limit of a session");
+            return Vec::new();
+        }
+        if let Some(error) = Entries(bytes).find_map(Result::err) {
+            from.fail(error.reason);
+        }
+        bytes.to_vec()
     }
 }
 

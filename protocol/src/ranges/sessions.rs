@@ -1,11 +1,10 @@
 //! Records of `GET /v1/sessions`: sessions back to back, with runs of empty ones collapsed.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     bytes::{FederationId, G2Bytes},
-    encoding::{self, Canonical, DecodeError},
+    encoding::{Canonical, Decode, DecodeError, Encode},
     session::{HashedItems, HashedSession, SessionHeader, SignedSession},
 };
 
@@ -13,7 +12,7 @@ use crate::{
 pub const MAX_EMPTY_RUN: usize = 10_000;
 
 /// One record of a range of sessions.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SessionRecord {
     /// One session.
@@ -45,19 +44,19 @@ impl SessionRecord {
 }
 
 /// Sessions without items: all but two numbers of their headers follow from the header before.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct EmptyRun {
     /// The first session's header.
     pub first: SessionHeader,
     /// The sessions after it, at most [`MAX_EMPTY_RUN`].
-    #[borsh(deserialize_with = "encoding::list::<MAX_EMPTY_RUN, _, _>")]
+    #[encoding(list = MAX_EMPTY_RUN)]
     pub more: Vec<EmptySession>,
     /// The signature on the last session's header.
     pub signature: G2Bytes,
 }
 
 /// What does not follow of an empty session's header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct EmptySession {
     /// The last epoch it contains.
     pub last_epoch: u64,

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     bytes::{Hash, SchnorrKey, SchnorrSignature},
+    encoding::{Decode, Encode},
     schnorr,
 };
 
@@ -14,7 +14,7 @@ use super::{Batch, Fault, FaultKind, GuardianId};
 const WINDOW: u64 = 64;
 
 /// A guardian's word that an epoch had this batch: BIP-340 with its identity key over the batch's hash.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct BatchSignature {
     /// The epoch.
     pub epoch: u64,
@@ -28,7 +28,7 @@ pub struct BatchSignature {
 pub type Certificate = Vec<(GuardianId, SchnorrSignature)>;
 
 /// A batch as it is served to a guardian that is behind.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct CertifiedBatch {
     /// The batch.
     pub batch: Batch,

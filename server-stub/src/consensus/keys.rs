@@ -4,7 +4,6 @@
 //! not those of the rest of the federation, and their serde forms differ, so keys are kept as plain bytes:
 //! compressed points (48 bytes) and big-endian scalars (32 bytes), the encodings that all libraries share.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use fedimint_hbbft::{
     NetworkInfo,
     crypto::{
@@ -14,7 +13,10 @@ use fedimint_hbbft::{
     },
 };
 use rand::RngCore;
-use rekindle_protocol::bytes::G1Bytes;
+use rekindle_protocol::{
+    bytes::G1Bytes,
+    encoding::{Decode, Encode},
+};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::GuardianId;
@@ -40,7 +42,7 @@ pub enum KeyError {
 }
 
 /// One guardian's share of the engine's threshold key. It has no `Debug`, and the secret is erased when dropped.
-#[derive(Clone, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Encode, Decode)]
 pub struct ConsensusKeys {
     /// The public polynomial: the commitments to its f + 1 coefficients, constant term first.
     pub coefficients: Vec<G1Bytes>,
@@ -49,7 +51,7 @@ pub struct ConsensusKeys {
 }
 
 /// 32 secret bytes, erased when dropped.
-#[derive(Clone, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Encode, Decode)]
 pub struct SecretScalar(pub [u8; 32]);
 
 impl Drop for SecretScalar {

@@ -54,9 +54,9 @@ mod wal;
 #[cfg(test)]
 pub(crate) mod simulation;
 
+use rekindle_protocol::encoding::{Decode, Encode};
 use std::collections::BTreeMap;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::Bytes;
 use rekindle_protocol::{
     bytes::{FederationId, Hash},
@@ -108,7 +108,7 @@ pub struct Outgoing {
 }
 
 /// The agreed output of an epoch, the same at every correct guardian.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Batch {
     /// Its epoch. Every epoch has exactly one batch.
     pub epoch: u64,

@@ -1,11 +1,10 @@
 //! The write-ahead log: the engine's inputs, in the order in which it got them.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
 use super::GuardianId;
+use rekindle_protocol::encoding::{Decode, Encode};
 
 /// One input of the engine.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Record {
     /// This guardian's own proposal.
     Proposal {

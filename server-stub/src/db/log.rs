@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use redb::WriteTransaction;
-use rekindle_protocol::encoding::Canonical;
+use rekindle_protocol::encoding::{Canonical, Decoder};
 
 use super::{Db, DbError, tables::LOG};
 use crate::consensus::{Record, WriteAheadLog};
@@ -83,11 +83,12 @@ impl WriteAheadLog for DbLog {
         let mut records = Vec::new();
         for row in self.db.read()?.open_table(LOG)?.range::<u64>(..)? {
             let (_, value) = row?;
-            let (_, mut rest) = split(value.value())?;
-            while !rest.is_empty() {
-                let record = borsh::BorshDeserialize::deserialize(&mut rest);
-                records.push(record.map_err(|_| DbError::Damaged("consensus log"))?);
+            let (_, rest) = split(value.value())?;
+            let mut decoder = Decoder::new(rest);
+            while !decoder.rest().is_empty() {
+                records.push(decoder.value().ok_or(DbError::Damaged("consensus log"))?);
             }
+            decoder.end().map_err(|_| DbError::Damaged("consensus log"))?;
         }
         Ok(records)
     }

@@ -1,10 +1,9 @@
 //! Sessions in the database: the open one, those closed and not yet signed, and signed history.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use redb::{ReadTransaction, ReadableTable, WriteTransaction};
 use rekindle_protocol::{
     bytes::{G2Bytes, TxId},
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Decoder, Encode},
     session::{HashedItems, Item, SessionHeader, SignedSession},
 };
 
@@ -26,7 +25,7 @@ pub enum StoredSession {
 }
 
 /// A closed session without its signature.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(crate) struct ClosedSession {
     /// What is to be signed.
     pub header: SessionHeader,
@@ -192,9 +191,8 @@ pub(crate) fn read_signature(
     index: u64,
 ) -> Result<Option<(SessionHeader, G2Bytes)>, DbError> {
     let Some(bytes) = txn.open_table(SESSIONS)?.get(index)? else { return Ok(None) };
-    BorshDeserialize::deserialize(&mut bytes.value())
-        .map(Some)
-        .map_err(|_| DbError::Damaged("signed session"))
+    let signed = Decoder::new(bytes.value()).value();
+    signed.map(Some).ok_or(DbError::Damaged("signed session"))
 }
 
 /// The last epoch of a signed session.

@@ -2,9 +2,8 @@
 //!
 //! History comes back from the other guardians; what is lost with the disk for ever is who this guardian is.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rand::rngs::OsRng;
-use rekindle_protocol::encoding::Canonical;
+use rekindle_protocol::encoding::{Canonical, Decode, Encode};
 use zeroize::Zeroizing;
 
 use super::{
@@ -22,7 +21,7 @@ const FILES: [&str; 5] = [PROFILE, SECRETS, MEMBERS, URLS, CONFIG];
 const VERSION: u8 = 1;
 
 /// The content of a backup before it is sealed: the files in the order of [`FILES`].
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Backup {
     version: u8,
     files: Vec<Vec<u8>>,

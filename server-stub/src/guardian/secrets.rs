@@ -1,7 +1,9 @@
 //! Everything secret of one guardian.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use rekindle_protocol::{encoding::Canonical, schnorr};
+use rekindle_protocol::{
+    encoding::{Canonical, Decode, Encode},
+    schnorr,
+};
 use zeroize::Zeroizing;
 
 use crate::{consensus::SecretScalar, network::tcp::TlsIdentity, node::GuardianKeys};
@@ -18,7 +20,7 @@ pub struct Secrets {
 }
 
 /// The form on disk, before it is sealed.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Stored {
     version: u8,
     tls: TlsIdentity,

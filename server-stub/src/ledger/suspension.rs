@@ -7,10 +7,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 use rekindle_protocol::{
-    encoding::{self, Canonical},
+    encoding::{Canonical, Decode, Encode},
     modules::deposit::MAX_ISSUERS,
 };
 
@@ -21,10 +20,10 @@ use crate::{consensus::GuardianId, node::Proposals};
 const SUSPENDED_HERE: TableDefinition<u16, ()> = TableDefinition::new("deposit_suspended_here");
 
 /// What the ledger proposes.
-#[derive(Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Proposal {
     /// Ids of issuers to suspend.
-    #[borsh(deserialize_with = "encoding::list::<MAX_ISSUERS, _, _>")]
+    #[encoding(list = MAX_ISSUERS)]
     pub suspend: Vec<u16>,
 }
 

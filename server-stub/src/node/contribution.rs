@@ -1,12 +1,14 @@
 //! What a guardian contributes to an epoch.
 
-use borsh::{BorshDeserialize, BorshSerialize};
-use rekindle_protocol::{encoding::Canonical, transaction::Transaction};
+use rekindle_protocol::{
+    encoding::{Canonical, Decode, Encode},
+    transaction::Transaction,
+};
 
 use super::MAX_PROPOSAL_BYTES;
 
 /// One guardian's part of a batch.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Contribution {
     /// Its clock, milliseconds since 1970.
     pub time: u64,

@@ -1,8 +1,8 @@
 //! A guardian's secrets.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     bls::{BlsError, SecretShare},
+    encoding::{Canonical, Decode, Encode},
     schnorr,
 };
 use zeroize::Zeroizing;
@@ -37,7 +37,7 @@ pub enum StoredKeysError {
 }
 
 /// The form on disk.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Stored {
     version: u8,
     consensus: ConsensusKeys,
@@ -61,7 +61,7 @@ impl GuardianKeys {
         // Room for everything, so that nothing secret stays behind in memory that was outgrown.
         let room = 256 + 48 * stored.consensus.coefficients.len() + 32 * stored.mint.len();
         let mut bytes = Zeroizing::new(Vec::with_capacity(room));
-        borsh::to_writer(&mut *bytes, &stored).expect("memory can be written to and lengths are small");
+        stored.encode(&mut bytes);
         bytes
     }
 
@@ -70,7 +70,7 @@ impl GuardianKeys {
     /// # Errors
     /// [`StoredKeysError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoredKeysError> {
-        let stored: Stored = borsh::from_slice(bytes).map_err(|_| StoredKeysError::Unreadable)?;
+        let stored: Stored = Stored::from_bytes(bytes).map_err(|_| StoredKeysError::Unreadable)?;
         if stored.version != STORED_VERSION {
             return Err(StoredKeysError::Unreadable);
         }

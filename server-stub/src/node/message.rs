@@ -1,10 +1,9 @@
 //! What guardians say to each other.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{BufMut, Bytes, BytesMut};
 use rekindle_protocol::{
     bytes::{G2Bytes, Hash},
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Encode},
     session::SessionHeader,
 };
 
@@ -22,7 +21,7 @@ pub(super) enum PeerMessage {
 }
 
 /// A message about the signature of a session.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum SigningMessage {
     /// The sender's signature share, sent when it closes the session.
     Share {
@@ -48,7 +47,7 @@ pub(super) enum SigningMessage {
 }
 
 /// A message about what the sender has or lacks.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) enum CatchUpMessage {
     /// How far the sender is: told when it starts, when asked, when it went on by what others sent, and when it is
     /// stuck.
@@ -91,7 +90,7 @@ impl CatchUpMessage {
 }
 
 /// How far a guardian is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct PeerStatus {
     /// The epoch of its next batch.
     pub epoch: u64,

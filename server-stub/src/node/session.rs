@@ -1,8 +1,8 @@
 //! The open session, and when it closes.
 
+use rekindle_protocol::encoding::{Decode, Encode};
 use std::collections::{BTreeMap, BTreeSet};
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::session::{MAX_SESSION_BYTES, MAX_SESSION_ITEMS};
 
 use super::{Proposals, Settings};
@@ -28,7 +28,7 @@ impl Quorum {
 }
 
 /// The session that takes up items. Every guardian has the same after the same batches.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct OpenSession {
     /// Its number.
     pub index: u64,

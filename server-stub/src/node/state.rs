@@ -1,14 +1,16 @@
 //! What a node knows between batches.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use redb::{ReadTransaction, WriteTransaction};
-use rekindle_protocol::{encoding::Canonical, session::SessionHeader};
+use rekindle_protocol::{
+    encoding::{Canonical, Decode, Encode},
+    session::SessionHeader,
+};
 
 use super::{session::OpenSession, settings::FIRST_RULES};
 use crate::db::{DbError, read_state, write_state};
 
 /// Everything that the next batch depends on besides the ledger. Written with every batch.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct NodeState {
     /// The epoch of the next batch to apply.
     pub next_epoch: u64,
@@ -29,7 +31,7 @@ pub(super) struct NodeState {
 }
 
 /// The federation's decision to go on with other rules after a session.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub(super) struct Upgrade {
     /// The version of the rules to go on with.
     pub version: u32,

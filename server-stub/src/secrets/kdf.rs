@@ -1,7 +1,7 @@
 //! From a password to a key.
 
 use argon2::{Algorithm, Argon2, Params, Version};
-use borsh::{BorshDeserialize, BorshSerialize};
+use rekindle_protocol::encoding::{Decode, Encode};
 use zeroize::Zeroizing;
 
 use super::{Password, SealError};
@@ -12,7 +12,7 @@ const MAX_PASSES: u32 = 32;
 const MAX_LANES: u32 = 16;
 
 /// The costs of Argon2id (RFC 9106).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct KeyDerivation {
     /// Memory in KiB.
     pub memory: u32,

@@ -1,9 +1,8 @@
 //! Sealing and opening.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use chacha20poly1305::{AeadInOut, Key, KeyInit, Tag, XChaCha20Poly1305, XNonce};
 use rand::{CryptoRng, RngCore};
-use rekindle_protocol::encoding::Canonical;
+use rekindle_protocol::encoding::{Canonical, Decode, Encode};
 use zeroize::Zeroizing;
 
 use super::{KeyDerivation, Password};
@@ -34,7 +33,7 @@ pub enum SealError {
     WrongPassword,
 }
 
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Header {
     magic: [u8; 8],
     version: u8,

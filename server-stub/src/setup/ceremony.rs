@@ -2,13 +2,12 @@
 
 use std::{collections::BTreeMap, num::NonZeroUsize, thread, time::Duration};
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rand::{SeedableRng, rngs::StdRng};
 use rekindle_protocol::{
     bls::{KeySet, Message, SecretShare, combine},
     bytes::{FederationId, G1Bytes, G2Bytes, Hash, SchnorrSignature},
     config::{ClientConfig, UrlAnnouncement},
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Encode},
     schnorr,
 };
 
@@ -53,22 +52,22 @@ pub struct Founded {
 }
 
 /// Step 1: what a participant begins with.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Opening {
     terms: Option<Terms>,
     dealing_key: G1Bytes,
 }
 
 /// Step 3: the parts of all keys.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Parts(Vec<Vec<u8>>);
 
 /// Step 4: for each key, the acks of everybody's parts.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Acks(Vec<Vec<Vec<u8>>>);
 
 /// Step 5: what a participant has come to.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Confirmation {
     federation: FederationId,
     /// Hash of the guardians' config, which covers the engine's key.
@@ -82,7 +81,7 @@ struct Confirmation {
 }
 
 /// Step 6: the participant has written down its keys.
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Stored;
 
 const OPENING: &str = "opening";

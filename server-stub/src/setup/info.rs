@@ -2,11 +2,10 @@
 
 use std::fmt;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     bytes::SchnorrKey,
     config::{MAX_NAME_BYTES, MAX_URL_BYTES},
-    encoding::{self, Canonical},
+    encoding::{Canonical, Decode, Encode},
     text::{self, TextError},
 };
 
@@ -19,20 +18,20 @@ const MAX_ADDRESS_BYTES: usize = 300;
 /// the guardian's place.
 ///
 /// As text it is bech32m with the prefix `guardian`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 pub struct ConnectionInfo {
     /// The key with which it signs. Guardians are numbered in the order of these keys.
     pub identity: SchnorrKey,
     /// The fingerprint of its certificate.
     pub certificate: Fingerprint,
     /// A name for people.
-    #[borsh(deserialize_with = "encoding::text::<MAX_NAME_BYTES, _>")]
+    #[encoding(text = MAX_NAME_BYTES)]
     pub name: String,
     /// Host and port at which other guardians reach it.
-    #[borsh(deserialize_with = "encoding::text::<MAX_ADDRESS_BYTES, _>")]
+    #[encoding(text = MAX_ADDRESS_BYTES)]
     pub address: String,
     /// Base URL at which wallets reach it, without a slash at the end.
-    #[borsh(deserialize_with = "encoding::text::<MAX_URL_BYTES, _>")]
+    #[encoding(text = MAX_URL_BYTES)]
     pub public_url: String,
 }
 

@@ -1,10 +1,10 @@
 //! What participants of a ceremony send each other.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     bls::MAX_GUARDIANS,
     bytes::{Hash, SchnorrKey, SchnorrSignature},
-    encoding, schnorr,
+    encoding::{Decode, Encode},
+    schnorr,
 };
 
 use crate::consensus::GuardianId;
@@ -18,7 +18,7 @@ const MAX_REASON_BYTES: usize = 1_000;
 pub const VERSION: u16 = 1;
 
 /// A message.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Message {
     /// First of every run of a participant.
     Hello {
@@ -34,7 +34,7 @@ pub enum Message {
         /// What it says, signed.
         statement: Statement,
         /// The statement's content.
-        #[borsh(deserialize_with = "encoding::bytes::<MAX_MESSAGE_BYTES, _>")]
+        #[encoding(bytes = MAX_MESSAGE_BYTES)]
         body: Vec<u8>,
     },
     /// Everybody's statements of a step as the sender has heard them, by id.
@@ -42,13 +42,13 @@ pub enum Message {
         /// Which step.
         step: u8,
         /// The statements.
-        #[borsh(deserialize_with = "encoding::list::<MAX_GUARDIANS, _, _>")]
+        #[encoding(list = MAX_GUARDIANS)]
         heard: Vec<Statement>,
     },
     /// The sender gives up.
     GiveUp {
         /// Why, for people.
-        #[borsh(deserialize_with = "encoding::text::<MAX_REASON_BYTES, _>")]
+        #[encoding(text = MAX_REASON_BYTES)]
         reason: String,
     },
 }
@@ -63,7 +63,7 @@ impl Message {
 
 /// What a participant has said in a step, as a signed hash: enough to prove that it said different things to
 /// different participants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Statement {
     /// Hash of the content.
     pub content: Hash,

@@ -1,10 +1,9 @@
 //! What a federation is to be: its name, its issuers, its fees.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     bls::KeySet,
     config::{ClientConfig, Fees, Guardian, MAX_NAME_BYTES, ModuleInstance},
-    encoding::{self, Canonical},
+    encoding::{Canonical, Decode, Encode},
     modules::{
         deposit::{DepositConfig, Issuer, MAX_ISSUERS},
         mint::MintConfig,
@@ -14,15 +13,15 @@ use rekindle_protocol::{
 use super::Participants;
 
 /// The terms of a federation, on which all guardians agree in the ceremony.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Terms {
     /// The federation's name.
-    #[borsh(deserialize_with = "encoding::text::<MAX_NAME_BYTES, _>")]
+    #[encoding(text = MAX_NAME_BYTES)]
     pub name: String,
     /// How many denominations of notes, from 1 sat up; at most [`MintConfig::MAX_DENOMINATIONS`].
     pub denominations: u8,
     /// Who may credit deposits and pays withdrawals.
-    #[borsh(deserialize_with = "encoding::list::<MAX_ISSUERS, _, _>")]
+    #[encoding(list = MAX_ISSUERS)]
     pub issuers: Vec<Issuer>,
     /// What modules keep of inputs and outputs.
     pub fees: Fees,

@@ -1,10 +1,9 @@
 //! Tokens: notes as text, to be handed to somebody. Whoever redeems a token first has the money.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rekindle_protocol::{
     amount::Amount,
     bytes::{FederationId, G2Bytes, SchnorrKey},
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Encode},
     modules::{deposit::DepositAddress, mint::Denomination},
     schnorr::SecretKey,
     text::{self, TextError},
@@ -27,7 +26,7 @@ pub enum TokenError {
 }
 
 /// A note with everything needed to spend it. Erased when dropped; it has no `Debug`.
-#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode, Zeroize, ZeroizeOnDrop)]
 pub struct TokenNote {
     /// What it is worth.
     #[zeroize(skip)]
@@ -47,7 +46,7 @@ impl TokenNote {
 }
 
 /// Notes of one federation. It has no `Debug`.
-#[derive(Clone, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 pub struct Token {
     /// First bytes of the federation's id.
     pub federation: [u8; 8],

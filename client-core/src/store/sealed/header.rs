@@ -1,7 +1,7 @@
 //! The header of a sealed store: its data key, sealed under a passphrase.
 
 use argon2::{Algorithm, Argon2, Block, Params, Version};
-use borsh::{BorshDeserialize, BorshSerialize};
+use rekindle_protocol::encoding::{Canonical, Decode, Encode};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::{NONCE_BYTES, SealError};
@@ -17,7 +17,7 @@ const MAX_PASSES: u32 = 32;
 const MAX_LANES: u32 = 16;
 
 /// The costs of Argon2id (RFC 9106).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Costs {
     /// Memory in KiB.
     pub memory: u32,
@@ -40,7 +40,7 @@ impl Costs {
     pub const CHEAPEST: Self = Self { memory: 8, passes: 1, lanes: 1 };
 }
 
-#[derive(BorshSerialize, BorshDeserialize)]
+#[derive(Encode, Decode)]
 struct Header {
     version: u8,
     costs: Costs,
@@ -60,7 +60,7 @@ pub(super) fn seal(
     runtime.random(&mut nonce)?;
     let wrapping = derive(passphrase, &salt, costs)?;
     let sealed = super::seal(&wrapping, nonce, CONTEXT, key).ok_or_else(damaged)?;
-    borsh::to_vec(&Header { version: VERSION, costs, salt, sealed }).map_err(|_| damaged())
+    Ok(Header { version: VERSION, costs, salt, sealed }.to_bytes())
 }
 
 /// The data key in a header.
@@ -68,7 +68,7 @@ pub(super) fn open(header: &[u8], passphrase: &str) -> Result<Zeroizing<[u8; 32]
     if header.first().is_some_and(|version| *version > VERSION) {
         return Err(StoreError::TooNew.into());
     }
-    let header = Header::try_from_slice(header).map_err(|_| damaged())?;
+    let header = Header::from_bytes(header).map_err(|_| damaged())?;
     let Costs { memory, passes, lanes } = header.costs;
     if header.version != VERSION || memory > MAX_MEMORY_KIB || passes > MAX_PASSES || lanes > MAX_LANES {
         return Err(damaged());

@@ -248,7 +248,7 @@ async fn one_backup_that_is_of_use_is_enough_and_the_newest_is_taken() {
         // One of three answers is left out, so two guardians keep what is to be found.
         ([Replay, Honest, Honest, Replay], second.version, None),
         ([Withhold, Withhold, Replay, Replay], first.version, None),
-        ([Newer, Newer, Honest, Honest], second.version, Some("version 99")),
+        ([Newer, Newer, Honest, Honest], second.version, Some("newer version")),
         ([Ahead, Ahead, Replay, Replay], first.version, Some("signed history")),
         ([Fork, Fork, Honest, Honest], second.version, Some("signed history")),
     ] {

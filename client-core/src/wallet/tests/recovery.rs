@@ -103,9 +103,9 @@ async fn progress_that_cannot_be_used_is_dropped_with_its_reason() {
     let federation = alice.context().unwrap().federation;
     let unreadable = RecoveryRecord { position, ..RecoveryRecord::new(federation) };
     for (stored, module, why) in [
-        (vec![99, 1, 2], stale.mint.snapshot(), "version 99"),
+        (vec![99, 1, 2], stale.mint.snapshot(), "newer version"),
         (elsewhere, stale.mint.snapshot(), "another federation"),
-        (unreadable.write(), vec![98, 1, 2], "version 98"),
+        (unreadable.write(), vec![98, 1, 2], "newer version"),
     ] {
         let platform = world.platform();
         drop(Wallet::recover(platform.clone(), &alice.seed_words(), &world.invite).await.unwrap());

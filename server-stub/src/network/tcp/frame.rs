@@ -2,12 +2,11 @@
 //!
 //! A frame is 4 bytes of length, little endian, 1 byte for its kind, and its body.
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rekindle_protocol::{
     bytes::{FederationId, Hash},
     config::UrlAnnouncement,
-    encoding::Canonical,
+    encoding::{Canonical, Decode, Encode},
 };
 use tokio::io::{AsyncRead, AsyncReadExt};
 
@@ -47,7 +46,7 @@ pub enum Frame {
 }
 
 /// What a guardian says of itself when it connects.
-#[derive(Clone, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Hello {
     /// [`PROTOCOL_VERSION`] of the sender. First for ever, so that other versions can be told.
     pub protocol: u16,
@@ -62,7 +61,7 @@ pub struct Hello {
 }
 
 /// How far messages of a run have been received.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 pub struct Received {
     /// The run of their sender.
     pub run: u64,

@@ -4,9 +4,9 @@
 mod fingerprint;
 mod pinned;
 
+use rekindle_protocol::encoding::{Decode, Encode};
 use std::sync::Arc;
 
-use borsh::{BorshDeserialize, BorshSerialize};
 use rustls::{
     ClientConfig, Error, ServerConfig,
     crypto::ring::default_provider,
@@ -33,14 +33,14 @@ impl From<Error> for TlsError {
 }
 
 /// A guardian's certificate and its secret key. It has no `Debug`; the key is erased when dropped.
-#[derive(Clone, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Encode, Decode)]
 pub struct TlsIdentity {
     certificate: Vec<u8>,
     key: SecretBytes,
 }
 
 /// Bytes that are erased when dropped.
-#[derive(Clone, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Encode, Decode)]
 struct SecretBytes(Vec<u8>);
 
 impl Drop for SecretBytes {

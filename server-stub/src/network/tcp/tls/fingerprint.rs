@@ -1,11 +1,10 @@
 //! How guardians name certificates.
 
+use rekindle_protocol::encoding::{Decode, Encode};
 use std::{fmt, str::FromStr};
 
-use borsh::{BorshDeserialize, BorshSerialize};
-
 /// SHA-256 of a certificate's DER encoding, 32 bytes: what `openssl x509 -fingerprint -sha256` shows.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, BorshSerialize, BorshDeserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
 pub struct Fingerprint(pub [u8; 32]);
 
 impl Fingerprint {
