@@ -100,7 +100,7 @@ impl RetryBudget {
 /// The form with a date is not read: guardians send seconds, and a proxy's date would have to be
 /// compared with a clock that may be wrong by more than the pause.
 pub fn retry_after_ms(value: &str) -> Option<u64> {
-    value.trim().parse::<u64>().ok()?.checked_mul(1_000)
+    value.trim_ascii().parse::<u64>().ok()?.checked_mul(1_000)
 }
 
 #[cfg(test)]

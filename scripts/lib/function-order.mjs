@@ -12,7 +12,7 @@ import { run } from './run.mjs';
 const PIECE = 4;
 
 /** How many functions before it one should be like. */
-const NEIGHBOURS = 5;
+const NEIGHBOURS = 3;
 
 /** Puts the functions of a wasm module, given as a file, into the order in which they compress best. */
 export async function orderFunctions(file) {
@@ -32,7 +32,7 @@ function byLikeness(bodies) {
   const shared = new Float64Array(bodies.length);
   const count = (body, by) => pieces[body].forEach((piece) => having.get(piece).forEach((other) => (shared[other] += by)));
   // Otherwise large functions, which share something with every other, would always come first.
-  const likeness = (body) => shared[body] / Math.sqrt(bodies[body].length);
+  const likeness = (body) => shared[body] / bodies[body].length ** 0.4;
 
   const left = new Set(bodies.keys());
   const order = [];

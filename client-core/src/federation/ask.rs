@@ -1,6 +1,6 @@
 //! Drives a query: keeps as many questions open as it wants, and one more when those asked are slow.
 
-use std::{cell::RefCell, collections::VecDeque};
+use std::cell::RefCell;
 
 use futures::{
     StreamExt,
@@ -100,7 +100,9 @@ pub(crate) async fn drive<'a>(
         let answer = ask(guardian);
         async move { (guardian, answer.await) }
     };
-    let mut candidates: VecDeque<GuardianId> = guardians.borrow().ranked(runtime.now()).into();
+    // The best one last.
+    let mut candidates = guardians.borrow().ranked(runtime.now());
+    candidates.reverse();
     let mut open = FuturesUnordered::new();
     let mut faults: Vec<(GuardianId, GuardianFault)> = Vec::new();
     let mut stepped_down: Vec<GuardianId> = Vec::new();
@@ -121,7 +123,7 @@ pub(crate) async fn drive<'a>(
         };
         wanted = wanted.max(needed);
         while open.len() < wanted
-            && let Some(guardian) = candidates.pop_front()
+            && let Some(guardian) = candidates.pop()
         {
             open.push(put(guardian));
         }

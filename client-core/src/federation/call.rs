@@ -71,10 +71,16 @@ pub(crate) async fn expect_success(response: Response) -> GuardianResult<Respons
         );
     }
     // A page where the guardian should be: a captive portal, a parked domain, a proxy's excuse.
-    match response.content_type.as_deref().map(|kind| kind.split(';').next().unwrap_or(kind).trim()) {
+    match response.content_type.as_deref().map(without_parameters) {
         None | Some(Request::BINARY) => Ok(response),
         Some(other) => Err(GuardianFault::WrongType(other.chars().take(100).collect()).into()),
     }
+}
+
+/// A media type without what follows the semicolon.
+fn without_parameters(kind: &str) -> &str {
+    let end = kind.bytes().position(|byte| byte == b';').unwrap_or(kind.len());
+    kind[..end].trim_ascii()
 }
 
 async fn collect(response: Response, limit: usize) -> GuardianResult<Vec<u8>> {
@@ -94,10 +100,9 @@ async fn collect(response: Response, limit: usize) -> GuardianResult<Vec<u8>> {
 /// or compared, and a wallet in a browser has no other use for one.
 async fn problem_code(response: Response) -> String {
     let body = collect(response, MAX_PROBLEM_BYTES).await.unwrap_or_default();
-    let text = std::str::from_utf8(&body).unwrap_or_default();
-    let mut parts = text.split('"').skip_while(|part| *part != "code").skip(1);
-    let is_member = parts.next().is_some_and(|between| between.trim() == ":");
+    let mut parts = body.split(|byte| *byte == b'"').skip_while(|part| *part != b"code").skip(1);
+    let is_member = parts.next().is_some_and(|between| between.trim_ascii() == b":");
     let code = parts.next().filter(|_| is_member).unwrap_or_default();
-    let plain = code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-    if plain { code.to_owned() } else { String::new() }
+    let plain = code.len() <= 64 && code.iter().all(|byte| byte.is_ascii_alphanumeric() || *byte == b'_');
+    if plain { code.iter().copied().map(char::from).collect() } else { String::new() }
 }

@@ -10,7 +10,10 @@
 
 mod header;
 
-use std::rc::Rc;
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+};
 
 use async_trait::async_trait;
 use chacha20poly1305::{AeadInOut, Key, KeyInit, Tag, XChaCha20Poly1305, XNonce};
@@ -73,14 +76,15 @@ pub struct SealedStore {
     inner: Rc<dyn Store>,
     runtime: Rc<dyn Runtime>,
     /// Held during every access, so that none sees values of one seal with the key of another.
-    seal: Mutex<Option<Seal>>,
+    access: Mutex<()>,
+    seal: RefCell<Option<Rc<Seal>>>,
 }
 
 struct Seal {
     key: Zeroizing<[u8; 32]>,
     header: Vec<u8>,
     /// Whether the header is in the store.
-    stored: bool,
+    stored: Cell<bool>,
 }
 
 impl SealedStore {
@@ -95,7 +99,7 @@ impl SealedStore {
         costs: Costs,
     ) -> Result<Self, SealError> {
         let seal = passphrase.map(|passphrase| Seal::new(&*runtime, passphrase, costs)).transpose()?;
-        Ok(Self { inner, runtime, seal: Mutex::new(seal) })
+        Ok(Self::new(inner, runtime, seal))
     }
 
     /// Opens a store that was written before.
@@ -112,15 +116,25 @@ impl SealedStore {
             (None, Some(_)) => return Err(SealError::WrongPassphrase),
             (Some(_), None) => return Err(SealError::Locked),
             (Some(header), Some(passphrase)) => {
-                Some(Seal { key: header::open(&header, passphrase)?, header, stored: true })
+                Some(Seal { key: header::open(&header, passphrase)?, header, stored: Cell::new(true) })
             }
         };
-        Ok(Self { inner, runtime, seal: Mutex::new(seal) })
+        Ok(Self::new(inner, runtime, seal))
+    }
+
+    fn new(inner: Rc<dyn Store>, runtime: Rc<dyn Runtime>, seal: Option<Seal>) -> Self {
+        Self { inner, runtime, access: Mutex::new(()), seal: RefCell::new(seal.map(Rc::new)) }
+    }
+
+    /// The seal of the values that are there.
+    fn seal(&self) -> Option<Rc<Seal>> {
+        self.seal.borrow().clone()
     }
 
     /// Whether it has a passphrase.
     pub async fn is_sealed(&self) -> bool {
-        self.seal.lock().await.is_some()
+        let _access = self.access.lock().await;
+        self.seal().is_some()
     }
 
     /// Seals everything under another passphrase, or under none. `None` stands for none, also as the current one.
@@ -134,15 +148,16 @@ impl SealedStore {
         next: Option<&str>,
         costs: Costs,
     ) -> Result<(), SealError> {
-        let mut seal = self.seal.lock().await;
-        match (&*seal, current) {
+        let _access = self.access.lock().await;
+        let seal = self.seal();
+        match (&seal, current) {
             (None, None) => {}
             (Some(seal), Some(passphrase)) => drop(header::open(&seal.header, passphrase)?),
             _ => return Err(SealError::WrongPassphrase),
         }
-        let mut fresh = next.map(|passphrase| Seal::new(&*self.runtime, passphrase, costs)).transpose()?;
+        let fresh = next.map(|passphrase| Seal::new(&*self.runtime, passphrase, costs)).transpose()?;
         let mut batch = Batch::new();
-        for (key, value) in scan(&*self.inner, seal.as_ref(), &Scan::default()).await? {
+        for (key, value) in scan(&*self.inner, seal.as_deref(), &Scan::default()).await? {
             batch.put(key, value);
         }
         let mut batch = self.prepare(fresh.as_ref(), batch)?;
@@ -150,10 +165,10 @@ impl SealedStore {
             batch.delete(HEADER);
         }
         self.inner.commit(batch).await?;
-        if let Some(fresh) = &mut fresh {
-            fresh.stored = true;
+        if let Some(fresh) = &fresh {
+            fresh.stored.set(true);
         }
-        *seal = fresh;
+        *self.seal.borrow_mut() = fresh.map(Rc::new);
         Ok(())
     }
 
@@ -166,7 +181,7 @@ impl SealedStore {
             .random(&mut nonce[..16])
             .map_err(|error| StoreError::Backend { name: error.code().to_owned(), message: error.0 })?;
         let mut sealed = Batch::new();
-        let mut header_is_stored = seal.stored;
+        let mut header_is_stored = seal.stored.get();
         for (operation, number) in batch.into_operations().into_iter().zip(0u64..) {
             match operation {
                 Operation::Put { key, value } => {
@@ -193,7 +208,7 @@ impl Seal {
         let mut key = Zeroizing::new([0; 32]);
         runtime.random(&mut *key)?;
         let header = header::seal(&key, runtime, passphrase, costs)?;
-        Ok(Self { key, header, stored: false })
+        Ok(Self { key, header, stored: Cell::new(false) })
     }
 
     /// The nonce, the value sealed, and the tag.
@@ -258,24 +273,25 @@ async fn scan(inner: &dyn Store, seal: Option<&Seal>, scan: &Scan) -> StoreResul
 #[async_trait(?Send)]
 impl Store for SealedStore {
     async fn get(&self, key: &[u8]) -> StoreResult<Option<Vec<u8>>> {
-        let seal = self.seal.lock().await;
-        match (&*seal, self.inner.get(key).await?) {
+        let _access = self.access.lock().await;
+        match (self.seal(), self.inner.get(key).await?) {
             (Some(seal), Some(value)) => seal.open(key, value).map(Some),
             (_, value) => Ok(value),
         }
     }
 
     async fn scan(&self, wanted: &Scan) -> StoreResult<Vec<KeyValue>> {
-        let seal = self.seal.lock().await;
-        scan(&*self.inner, seal.as_ref(), wanted).await
+        let _access = self.access.lock().await;
+        scan(&*self.inner, self.seal().as_deref(), wanted).await
     }
 
     async fn commit(&self, batch: Batch) -> StoreResult<()> {
-        let mut seal = self.seal.lock().await;
-        let batch = self.prepare(seal.as_ref(), batch)?;
+        let _access = self.access.lock().await;
+        let seal = self.seal();
+        let batch = self.prepare(seal.as_deref(), batch)?;
         self.inner.commit(batch).await?;
-        if let Some(seal) = &mut *seal {
-            seal.stored = true;
+        if let Some(seal) = seal {
+            seal.stored.set(true);
         }
         Ok(())
     }

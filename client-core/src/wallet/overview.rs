@@ -1,7 +1,6 @@
 //! What a wallet shows: balance, history, outstanding tokens.
 
 use core::cmp::Reverse;
-use std::collections::BinaryHeap;
 
 use rekindle_protocol::{
     bytes::{Hash, TxId},
@@ -184,9 +183,7 @@ fn history_of(live: &Live) -> Vec<HistoryEntry> {
         time: pending.time,
         status: OperationStatus::Pending,
     });
-    let entries: Vec<HistoryEntry> = settled.chain(pending).collect();
-    // Newest first. A heap sorts with less code than a vector.
-    let keys = entries.iter().enumerate().map(|(at, entry)| (Reverse(entry.time), entry.txid, at));
-    let order = keys.collect::<BinaryHeap<_>>().into_sorted_vec();
-    order.into_iter().map(|(.., at)| entries[at].clone()).collect()
+    let mut entries: Vec<HistoryEntry> = settled.chain(pending).collect();
+    entries.sort_unstable_by_key(|entry| (Reverse(entry.time), entry.txid));
+    entries
 }

@@ -202,7 +202,7 @@ impl WasmWallet {
     #[wasm_bindgen(js_name = seedWords)]
     pub fn seed_words(&self) -> Result<JsValue, Failure> {
         // No copies besides those of JavaScript.
-        Ok(self.wallet()?.seed_words().split(' ').map(JsValue::from).collect::<Array>().into())
+        Ok(self.wallet()?.seed_words().split_whitespace().map(JsValue::from).collect::<Array>().into())
     }
 
     /// Where the recovery stands, or undefined.

@@ -25,7 +25,7 @@ use std::task::Poll;
 
 use async_trait::async_trait;
 use futures::channel::oneshot;
-use futures::future::{LocalBoxFuture, join};
+use futures::future::LocalBoxFuture;
 use futures::lock::Mutex;
 use js_sys::{ArrayBuffer, Uint8Array};
 use rekindle_client::platform::{
@@ -141,11 +141,9 @@ impl Connection {
 
     async fn scan(&self, range: KeyRange, limit: Option<u32>) -> StoreResult<Vec<KeyValue>> {
         let (_transaction, store) = self.begin(TransactionMode::ReadOnly)?;
-        // Both are queued before either is awaited, in one transaction, so they describe one moment.
-        let (keys, values) =
-            join(store.get_all_keys(Some(range.clone()), limit), store.get_all(Some(range), limit)).await;
-        let keys = keys.map_err(|error| translate(&error))?;
-        let values = values.map_err(|error| translate(&error))?;
+        // In one transaction, so they describe one moment; nothing else is awaited between them, so it stays open.
+        let keys = store.get_all_keys(Some(range.clone()), limit).await.map_err(|error| translate(&error))?;
+        let values = store.get_all(Some(range), limit).await.map_err(|error| translate(&error))?;
         keys.into_iter().zip(values).map(|(key, value)| Ok((key_bytes(key)?, value_bytes(value)?))).collect()
     }
 

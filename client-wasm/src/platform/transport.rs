@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::{self, LocalBoxStream};
-use gloo_net::http::RequestBuilder;
+use gloo_net::http::{self, RequestBuilder};
 use js_sys::Uint8Array;
 use rekindle_client::platform::{Method, Request, Response, Transport, TransportError};
 use wasm_bindgen::{JsCast, JsValue};
@@ -44,17 +44,16 @@ impl Transport for FetchTransport {
     }
 }
 
-fn build(request: Request, abort: &AbortController) -> Result<gloo_net::http::Request, TransportError> {
+fn build(request: Request, abort: &AbortController) -> Result<http::Request, TransportError> {
     // `fetch` resolves anything else against the page's own address.
     if !request.url.starts_with("https://") && !request.url.starts_with("http://") {
         return Err(TransportError::InvalidRequest("the URL does not begin with http".to_owned()));
     }
     let method = match request.method {
-        Method::Get => "GET",
-        Method::Post => "POST",
-        Method::Put => "PUT",
+        Method::Get => http::Method::GET,
+        Method::Post => http::Method::POST,
+        Method::Put => http::Method::PUT,
     };
-    let method = method.parse().map_err(|_| TransportError::InvalidRequest("method".to_owned()))?;
     let builder = RequestBuilder::new(&request.url)
         .method(method)
         .header("accept", request.accept)
