@@ -144,6 +144,15 @@ mod tests {
     }
 
     #[test]
+    fn keys_rise() {
+        let set = |keys: [u8; 2]| BTreeSet::<u8>::from_bytes(&[&[2, 0, 0, 0], &keys[..]].concat());
+        assert_eq!(set([1, 2]), Ok(BTreeSet::from([1, 2])));
+        for keys in [[2, 1], [1, 1]] {
+            assert!(set(keys).unwrap_err().reason.contains("out of order"));
+        }
+    }
+
+    #[test]
     fn a_list_ends_where_it_fails() {
         let mut bytes = u32::MAX.to_bytes();
         bytes.extend([1, 2, 0]);
