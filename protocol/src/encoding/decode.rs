@@ -232,4 +232,4 @@ macro_rules! tuples {
         }
     )*};
 }
-tuples! { (A, B) (A, B, C) (A, B, C, D) }
+tuples! { (A, B) (A, B, C) }

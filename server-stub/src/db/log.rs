@@ -88,7 +88,6 @@ impl WriteAheadLog for DbLog {
             while !decoder.rest().is_empty() {
                 records.push(decoder.value().ok_or(DbError::Damaged("consensus log"))?);
             }
-            decoder.end().map_err(|_| DbError::Damaged("consensus log"))?;
         }
         Ok(records)
     }

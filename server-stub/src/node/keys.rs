@@ -70,7 +70,7 @@ impl GuardianKeys {
     /// # Errors
     /// [`StoredKeysError`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, StoredKeysError> {
-        let stored: Stored = Stored::from_bytes(bytes).map_err(|_| StoredKeysError::Unreadable)?;
+        let stored = Stored::from_bytes(bytes).map_err(|_| StoredKeysError::Unreadable)?;
         if stored.version != STORED_VERSION {
             return Err(StoredKeysError::Unreadable);
         }
